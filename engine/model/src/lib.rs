@@ -8,6 +8,38 @@
 //! - [`GatewayConfig`] is the fold of the log at a revision; [`Delta`] leads from one to a later one.
 //! - [`Problem`] is one thing wrong in a document, with a JSON pointer; all are reported at once.
 
+mod canonical;
+mod consumer;
+mod gateway_config;
 mod kind;
+mod log;
+mod operator;
+mod policy;
+mod problem;
+mod resource;
+mod route;
+mod scalar;
+pub mod schema;
+mod secret;
+mod service;
+mod token;
+mod upstream;
 
+pub use canonical::{PathRefused, canonical_path};
+pub use consumer::{Consumer, ConsumerGroup, Credential, CredentialKind};
+pub use gateway_config::{GatewayConfig, change_of};
 pub use kind::{Class, Id, InvalidId, InvalidName, Kind, Name, Reference, UnknownKind};
+pub use log::{Chain, Change, Delta, Digest, Position, State};
+pub use operator::{JoinToken, Node, Operator, OperatorToken, Role};
+pub use policy::{OnError, Policy, Scope};
+pub use problem::{Problem, Problems, Subject};
+pub use resource::{AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_secrets};
+pub use route::{Match, PathMatch, PathRule, Paths, Route};
+pub use scalar::{
+    Authority, ByteSize, HostPattern, HttpUrl, Instant, InvalidAuthority, InvalidByteSize, InvalidHostPattern,
+    InvalidHttpUrl, InvalidInstant, InvalidMethod, InvalidPath, InvalidSpan, Method, Path, Span,
+};
+pub use secret::{InvalidSecret, Secret};
+pub use service::{Service, Timeouts};
+pub use token::{InvalidSha256, Sha256, TokenKind, hint, is_well_formed, write_token};
+pub use upstream::{Target, Upstream};
