@@ -39,6 +39,8 @@ pub struct State {
 /// What leads a configuration from one revision to a later one: each resource at most once, the last state wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delta {
+    /// The class it is about; `None` if about all of them.
+    pub class: Option<Class>,
     /// Leads from here.
     pub from: u64,
     /// To here.
@@ -167,6 +169,6 @@ impl Delta {
     #[must_use]
     pub fn of_class(&self, class: Class) -> Delta {
         let changes = self.changes.iter().filter(|c| c.kind.class() == class).cloned().collect();
-        Delta { from: self.from, to: self.to, changes }
+        Delta { class: Some(class), from: self.from, to: self.to, changes }
     }
 }

@@ -1,1 +1,133 @@
-//! placeholder
+//! The verbs of Tidegate: what a policy is, in which order policies act, and one room per kind.
+//!
+//! Pure: what a policy needs from the world comes through [`Ports`]. Nodes run this on traffic; the control plane runs
+//! the same code to check and to explain.
+//!
+//! - A [`kind`] is built from its config once, when the snapshot is compiled ([`AnyKind::build`]); what was built can't be misconfigured.
+//! - A [`Policy`] answers hooks with verdicts; an [`Authenticator`] says who is calling.
+//! - A [`Chain`] is the ordered list of a route; a [`ChainRun`] is one request's way through it.
+
+mod authenticate;
+mod chain;
+mod context;
+mod head;
+pub mod key_auth;
+mod kind;
+mod ports;
+pub mod rate_limit;
+mod registry;
+mod reply;
+pub mod request_size;
+#[cfg(test)]
+mod testing;
+
+pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Refusal};
+pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
+pub use context::{ConsumerFacts, Principal, RequestContext, RequestId, RouteFacts, Subject};
+pub use head::{Origin, RequestHead, ResponseHead};
+pub use kind::{
+    AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
+};
+pub use ports::{
+    Ask, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss, Ports, Quota,
+    Quotas, Reading, Settled, Take, TakeOutcome,
+};
+pub use registry::{Registry, kinds};
+pub use reply::{Blame, Reply};
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+/// A policy's answer: go on, or reply now.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The next one's turn.
+    Continue,
+    /// The gateway replies; what follows does not run.
+    Reply(Box<Reply>),
+}
+
+/// The policy could not decide. What that means for the request is the attachment's `on_error`, applied by the chain.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PolicyError(pub String);
+
+/// A verdict, or that there could be none.
+pub type Decision = Result<Verdict, PolicyError>;
+
+/// How a hook answers: at once, which allocates nothing, or later, for the few that must ask.
+pub enum Answer<'a> {
+    /// Decided.
+    Now(Decision),
+    /// Decided once the future ends. Not `Send`: a request never leaves its worker.
+    Later(LocalBoxFuture<'a, Decision>),
+}
+
+impl Answer<'_> {
+    /// Go on.
+    pub const CONTINUE: Answer<'static> = Answer::Now(Ok(Verdict::Continue));
+
+    /// Reply now.
+    pub fn reply(reply: Reply) -> Answer<'static> {
+        Answer::Now(Ok(Verdict::Reply(Box::new(reply))))
+    }
+}
+
+/// A built policy: shared by all workers, immutable.
+///
+/// Request hooks run once per request, not once per retry. A policy whose request hook ran sees the reply, the upstream's or
+/// the gateway's own ([`Origin`]).
+pub trait Policy: Send + Sync + 'static {
+    /// The head of a request came.
+    fn on_request<'a>(&'a self, _head: &'a mut RequestHead, _cx: &'a mut RequestContext) -> Answer<'a> {
+        Answer::CONTINUE
+    }
+
+    /// The whole body came, for those that asked for [`BodyNeed::Buffer`]; may be replaced.
+    fn on_request_body<'a>(
+        &'a self,
+        _body: &'a mut Bytes,
+        _head: &'a mut RequestHead,
+        _cx: &'a mut RequestContext,
+    ) -> Answer<'a> {
+        Answer::CONTINUE
+    }
+
+    /// Looks at a body while it streams, for those that asked for [`BodyNeed::Stream`].
+    fn request_body_filter(&self, _head: &RequestHead, _cx: &RequestContext) -> Option<Box<dyn BodyFilter>> {
+        None
+    }
+
+    /// The head of the reply stands.
+    fn on_response<'a>(&'a self, _head: &'a mut ResponseHead, _cx: &'a mut RequestContext) -> Answer<'a> {
+        Answer::CONTINUE
+    }
+
+    /// The whole body of the reply came, for those that asked for [`BodyNeed::Buffer`] of it.
+    fn on_response_body<'a>(
+        &'a self,
+        _body: &'a mut Bytes,
+        _head: &'a mut ResponseHead,
+        _cx: &'a mut RequestContext,
+    ) -> Answer<'a> {
+        Answer::CONTINUE
+    }
+
+    /// The exchange is over: for costs known late.
+    fn on_end(&self, _end: &End, _cx: &mut RequestContext) {}
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The status that was sent; 0 if none was.
+    pub status: u16,
+    /// Who made the reply.
+    pub origin: Origin,
+    /// Bytes of the request's body that were passed on.
+    pub request_bytes: u64,
+    /// Bytes of the reply's body that were passed on.
+    pub response_bytes: u64,
+    /// Whether the caller got all of it.
+    pub complete: bool,
+}

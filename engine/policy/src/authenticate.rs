@@ -1,0 +1,128 @@
+//! Who is calling: authenticators and how several of them make one answer.
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+
+use crate::{Blame, Link, PolicyError, Principal, Reply, RequestContext, RequestHead};
+
+/// What an authenticator found.
+#[derive(Debug)]
+pub enum Authentication {
+    /// The request shows nothing that this authenticator looks at.
+    NoCredentials,
+    /// It shows something that does not hold.
+    Invalid(Refusal),
+    /// This is who it is.
+    Principal(Box<Principal>),
+    /// It could not be found out.
+    CannotDecide(PolicyError),
+}
+
+/// Why credentials do not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people; says nothing that helps to guess.
+    pub detail: &'static str,
+}
+
+/// How an authenticator answers.
+pub enum AuthAnswer<'a> {
+    /// At once.
+    Now(Authentication),
+    /// Later, for those that must ask.
+    Later(LocalBoxFuture<'a, Authentication>),
+}
+
+/// A built authenticator.
+pub trait Authenticator: Send + Sync + 'static {
+    /// Looks at the request's credentials.
+    fn authenticate<'a>(&'a self, head: &'a RequestHead, cx: &'a RequestContext) -> AuthAnswer<'a>;
+
+    /// Takes what it looks at off the request, so that credentials never go upstream. Runs on every path.
+    fn strip(&self, head: &mut RequestHead);
+
+    /// What `WWW-Authenticate` should say (RFC 9110 §11.6.1).
+    fn challenge(&self) -> HeaderValue;
+}
+
+/// How several authenticators make one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combination {
+    /// Each must find a principal; the last one's holds. What holds when several kinds are simply attached.
+    AllOf,
+    /// The first that finds one. Credentials that do not hold are refused, not passed over.
+    AnyOf,
+    /// As [`Combination::AnyOf`], and who shows nothing goes on as anonymous.
+    Optional,
+}
+
+/// The authenticators of a route.
+#[derive(Clone)]
+pub struct Combinator {
+    /// How they combine.
+    pub combination: Combination,
+    /// Each with its attachment.
+    pub members: Box<[(Arc<Link>, Arc<dyn Authenticator>)]>,
+}
+
+impl Combinator {
+    /// Finds out who is calling and takes the credentials off the request.
+    ///
+    /// # Errors
+    /// The reply for who is refused.
+    pub async fn run(&self, head: &mut RequestHead, cx: &mut RequestContext) -> Result<(), Box<Reply>> {
+        let found = self.decide(head, cx).await;
+        for (_, authenticator) in &self.members {
+            authenticator.strip(head);
+        }
+        cx.principal = found?;
+        Ok(())
+    }
+
+    async fn decide(&self, head: &RequestHead, cx: &RequestContext) -> Result<Principal, Box<Reply>> {
+        let mut principal = None;
+        let mut unsure = None;
+        for (link, authenticator) in &self.members {
+            let found = match authenticator.authenticate(head, cx) {
+                AuthAnswer::Now(found) => found,
+                AuthAnswer::Later(asked) => asked.await,
+            };
+            match (found, self.combination) {
+                (Authentication::Principal(found), Combination::AllOf) => principal = Some(*found),
+                (Authentication::Principal(found), _) => return Ok(*found),
+                (Authentication::NoCredentials, Combination::AllOf) => return Err(Box::new(self.missing())),
+                (Authentication::NoCredentials, _) => {}
+                (Authentication::Invalid(refusal), _) => return Err(Box::new(self.refused(refusal))),
+                // one that can't decide is not a yes; another of any-of may still be
+                (Authentication::CannotDecide(error), Combination::AllOf) => {
+                    return Err(Box::new(link.cannot_decide(&error)));
+                }
+                (Authentication::CannotDecide(error), _) => unsure = Some(link.cannot_decide(&error)),
+            }
+        }
+        match (principal, unsure, self.combination) {
+            (Some(principal), ..) => Ok(principal),
+            (None, Some(reply), _) => Err(Box::new(reply)),
+            (None, None, Combination::Optional) => Ok(Principal::default()),
+            (None, None, _) => Err(Box::new(self.missing())),
+        }
+    }
+
+    fn missing(&self) -> Reply {
+        self.unauthorized("missing_credentials", "the request shows no credentials")
+    }
+
+    fn refused(&self, refusal: Refusal) -> Reply {
+        self.unauthorized(refusal.code, refusal.detail)
+    }
+
+    fn unauthorized(&self, code: &'static str, detail: &'static str) -> Reply {
+        let reply = Reply::new(StatusCode::UNAUTHORIZED, code, detail, Blame::Downstream);
+        self.members.iter().fold(reply, |reply, (_, a)| reply.with_header(WWW_AUTHENTICATE, a.challenge()))
+    }
+}

@@ -1,0 +1,136 @@
+//! What is known of a request beside its head.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde_json::Value;
+use smallvec::SmallVec;
+use tidegate_model::Id;
+
+use crate::{Directory, Ports, Quotas};
+
+/// One request on its way: lives on its worker and never leaves it.
+pub struct RequestContext {
+    /// What policies may ask the world.
+    pub ports: Rc<Ports>,
+    /// Who is known: the identity part of the configuration that this request runs on.
+    pub directory: Rc<dyn Directory>,
+    /// Told to the caller, the upstream and the log.
+    pub request_id: RequestId,
+    /// Whom the request came from, as far as proxies in front are trusted.
+    pub client: IpAddr,
+    /// Where it goes.
+    pub route: RouteFacts,
+    /// Who it turned out to be.
+    pub principal: Principal,
+    /// What limits said, for the headers of the reply and the log.
+    pub quotas: Quotas,
+}
+
+/// What policies may know of the route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteFacts {
+    /// The route.
+    pub route: Id,
+    /// Its service.
+    pub service: Id,
+}
+
+/// A request's id: 96 bits, written as 24 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; 24]);
+
+impl RequestId {
+    /// From 96 bits.
+    pub fn new(high: u32, low: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let number = u128::from(high) << 64 | u128::from(low);
+        let mut text = [0; 24];
+        for (i, digit) in text.iter_mut().enumerate() {
+            *digit = DIGITS[(number >> (4 * (23 - i)) & 15) as usize];
+        }
+        RequestId(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who a request turned out to be, and by what right.
+#[derive(Debug, Clone, Default)]
+pub struct Principal {
+    /// Who.
+    pub subject: Subject,
+    /// What it proved itself with, if that is a resource of ours.
+    pub credential: Option<Id>,
+    /// What it may do, as the credential says.
+    pub scopes: SmallVec<[Box<str>; 2]>,
+    /// What a token said of it.
+    pub claims: Option<Arc<Value>>,
+}
+
+/// Who a request turned out to be.
+#[derive(Debug, Clone, Default)]
+pub enum Subject {
+    /// Nobody in particular.
+    #[default]
+    Anonymous,
+    /// One of the configured consumers.
+    Consumer(Arc<ConsumerFacts>),
+    /// Somebody whom an outside authority vouched for.
+    External(Arc<str>),
+}
+
+impl Principal {
+    /// The consumer, if it is one.
+    pub fn consumer(&self) -> Option<&Arc<ConsumerFacts>> {
+        match &self.subject {
+            Subject::Consumer(consumer) => Some(consumer),
+            Subject::Anonymous | Subject::External(_) => None,
+        }
+    }
+}
+
+/// What a node knows of a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerFacts {
+    /// Its id.
+    pub id: Id,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its groups.
+    pub groups: SmallVec<[Id; 2]>,
+    /// The id, ready to go upstream.
+    pub id_header: HeaderValue,
+    /// The name, ready to go upstream.
+    pub name_header: HeaderValue,
+    /// What another system calls it, ready to go upstream.
+    pub custom_id_header: Option<HeaderValue>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_has_all_its_bits() {
+        assert_eq!(RequestId::new(0x0123_4567, 0x89ab_cdef_0011_2233).as_str(), "0123456789abcdef00112233");
+    }
+}

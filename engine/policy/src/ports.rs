@@ -1,0 +1,194 @@
+//! What policies may ask the world: small traits that nodes supply, and that answer at once where the control plane explains.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use tidegate_model::{Id, Instant, Sha256};
+
+use crate::ConsumerFacts;
+
+/// The world, as policies see it. One per worker.
+pub struct Ports {
+    /// Counters of limits.
+    pub counters: Arc<dyn CounterStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Long work, off the worker.
+    pub compute: Arc<dyn Compute>,
+}
+
+/// The time of day. Tests turn it by hand.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Instant;
+}
+
+/// Runs what takes longer than about 100 µs on a bounded pool, so that one request never stalls its worker's others.
+pub trait Compute: Send + Sync {
+    /// Runs the work; the future ends when it is done.
+    ///
+    /// # Errors
+    /// [`ComputeBusy`] at once when the queue is full.
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> LocalBoxFuture<'static, Result<(), ComputeBusy>>;
+}
+
+/// The queue of the compute pool is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the compute pool is full")]
+pub struct ComputeBusy;
+
+/// Who is known: credentials and consumers at one revision.
+pub trait Directory {
+    /// Whose API key has this SHA-256.
+    fn api_key(&self, hash: &Sha256) -> Option<KeyMatch>;
+    /// A consumer.
+    fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
+}
+
+/// A credential that was found.
+#[derive(Debug, Clone)]
+pub struct KeyMatch {
+    /// Which one.
+    pub credential: Id,
+    /// Whose it is. `None` if the consumer is not there, which matches nobody.
+    pub consumer: Option<Arc<ConsumerFacts>>,
+    /// From when on it is refused.
+    pub expires_at: Option<Instant>,
+}
+
+/// A limit, as counters know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSpec {
+    /// Names the counters: made of the policy, the limit's name, what it counts by and its window; not of its size, so that
+    /// a changed limit goes on counting.
+    pub id: u128,
+    /// Its name, for headers and messages.
+    pub name: Box<str>,
+    /// How much is admitted in a window.
+    pub limit: u64,
+    /// The window, aligned to multiples of itself since 1970. At least a millisecond.
+    pub window: Duration,
+    /// What happens while shared counters can't be reached.
+    pub on_store_loss: OnStoreLoss,
+}
+
+/// What a limit does while its shared counters can't be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStoreLoss {
+    /// Every request is refused with 503.
+    Deny,
+    /// Each node goes on with its share: the limit divided by the number of nodes, counted on the node.
+    #[default]
+    Share,
+    /// Every request is admitted.
+    Allow,
+}
+
+/// One counter to take from.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The limit.
+    pub limit: &'a Arc<LimitSpec>,
+    /// Who is counted: an id, an address.
+    pub subject: u128,
+    /// How much.
+    pub cost: u32,
+}
+
+/// What is left of a limit, for headers and the log.
+#[derive(Debug, Clone)]
+pub struct Quota {
+    /// The limit.
+    pub limit: Arc<LimitSpec>,
+    /// How much is left in the window.
+    pub left: u64,
+    /// Until there is more.
+    pub reset: Duration,
+}
+
+/// What is left of each limit that was asked.
+pub type Quotas = SmallVec<[Quota; 2]>;
+
+/// A refusal.
+#[derive(Debug, Clone)]
+pub struct Denial {
+    /// Which of the asks was short, by index.
+    pub by: usize,
+    /// When to come back. With several short ones, the latest.
+    pub retry_after: Duration,
+    /// What is left of each.
+    pub quotas: Quotas,
+}
+
+/// How an attempt to take ended.
+#[derive(Debug, Clone)]
+pub enum TakeOutcome {
+    /// All were taken.
+    Taken(Quotas),
+    /// One was short; nothing was taken from any.
+    Denied(Denial),
+    /// The counters can't be reached, and the limit says to refuse then.
+    Unavailable {
+        /// When to come back.
+        retry_after: Duration,
+    },
+}
+
+/// How a counter store answers: at once where it can.
+pub enum Take {
+    /// Decided.
+    Now(TakeOutcome),
+    /// It must ask; the future is bounded in time.
+    Wait(LocalBoxFuture<'static, TakeOutcome>),
+}
+
+/// The difference between what was taken and what it turned out to cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// What was taken in advance.
+    pub reserved: u32,
+    /// What it cost.
+    pub actual: u32,
+}
+
+/// What a counter stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Spent in the window under way.
+    pub used: u64,
+    /// Until the window ends.
+    pub reset: Duration,
+}
+
+/// Counters of limits, exact over all that share the store. All or nothing over the asks of one call.
+pub trait CounterStore: Send + Sync {
+    /// Takes from all the counters, or from none.
+    fn try_take(&self, asks: &[Ask<'_>]) -> Take;
+
+    /// Puts right what was taken in advance.
+    fn settle(&self, limit: &Arc<LimitSpec>, subject: u128, settled: Settled);
+
+    /// Gives back what was taken and not used.
+    fn give_back(&self, limit: &Arc<LimitSpec>, subject: u128, cost: u32) {
+        self.settle(limit, subject, Settled { reserved: cost, actual: 0 });
+    }
+
+    /// Looks at a counter, spending nothing. `None` if it can't be reached.
+    fn read(&self, limit: &Arc<LimitSpec>, subject: u128) -> LocalBoxFuture<'static, Option<Reading>>;
+
+    /// Sets a counter to nothing spent. `false` if it can't be reached.
+    fn reset(&self, limit: &Arc<LimitSpec>, subject: u128) -> LocalBoxFuture<'static, bool>;
+}
+
+impl Ports {
+    /// The ports of one worker.
+    pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
+        Rc::new(Ports { counters, clock, compute })
+    }
+}

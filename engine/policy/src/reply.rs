@@ -1,0 +1,59 @@
+//! A reply that the gateway makes itself.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
+
+/// Which side has to change something so that the request succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller.
+    Downstream,
+    /// The API behind the gateway.
+    Upstream,
+    /// The gateway or its configuration.
+    Gateway,
+}
+
+impl Blame {
+    /// `downstream`, `upstream` or `gateway`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Blame::Downstream => "downstream",
+            Blame::Upstream => "upstream",
+            Blame::Gateway => "gateway",
+        }
+    }
+}
+
+/// A reply that the gateway makes itself: a value; the proxy writes it, as `application/problem+json`.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people: lower case, no full stop.
+    pub detail: Cow<'static, str>,
+    /// Whose turn it is.
+    pub blame: Blame,
+    /// Headers beside those of every reply.
+    pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    /// Members of the problem document beside those of every reply, as JSON text of an object's inside: `"a":1,"b":2`.
+    pub members: Option<Box<str>>,
+}
+
+impl Reply {
+    /// A reply with this status and code.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>, blame: Blame) -> Self {
+        Reply { status, code, detail: detail.into(), blame, headers: SmallVec::new(), members: None }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}

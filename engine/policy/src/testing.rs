@@ -1,0 +1,223 @@
+//! What the rooms' tests run a policy in: one request context, a clock turned by hand, counters in a map.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::Value;
+use std::sync::Mutex;
+use tidegate_model::{Id, Instant, OnError, Problem, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    Ask, Attachment, Built, Chain, ChainRun, Clock, Combine, Compute, ComputeBusy, ConsumerFacts, CounterStore, Denial,
+    Directory, KeyMatch, LimitSpec, Link, NoOverlays, Origin, Ports, Principal, Quota, Reading, Registry, Reply,
+    RequestContext, RequestHead, RequestId, ResponseHead, RouteFacts, Settled, Take, TakeOutcome,
+};
+
+/// A clock that stands until it is set.
+#[derive(Default)]
+pub(crate) struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(crate) fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Counters as plain as can be.
+struct MapCounters {
+    clock: Arc<ManualClock>,
+    used: Mutex<HashMap<(u128, u128, u64), u64>>,
+}
+
+impl CounterStore for MapCounters {
+    fn try_take(&self, asks: &[Ask<'_>]) -> Take {
+        let mut used = self.used.lock().expect("no test panics while it counts");
+        let now = self.clock.now().millis() as u64;
+        let at = |ask: &Ask<'_>| {
+            let window = ask.limit.window.as_millis() as u64;
+            ((ask.limit.id, ask.subject, now / window), Duration::from_millis(window - now % window))
+        };
+        let short =
+            asks.iter().position(|ask| used.get(&at(ask).0).unwrap_or(&0) + u64::from(ask.cost) > ask.limit.limit);
+        if short.is_none() {
+            asks.iter().for_each(|ask| *used.entry(at(ask).0).or_default() += u64::from(ask.cost));
+        }
+        let quotas = asks.iter().map(|ask| {
+            let (key, reset) = at(ask);
+            Quota {
+                limit: ask.limit.clone(),
+                left: ask.limit.limit.saturating_sub(*used.get(&key).unwrap_or(&0)),
+                reset,
+            }
+        });
+        let quotas = quotas.collect();
+        Take::Now(match short {
+            None => TakeOutcome::Taken(quotas),
+            Some(by) => TakeOutcome::Denied(Denial { by, retry_after: at(&asks[by]).1, quotas }),
+        })
+    }
+
+    fn settle(&self, _: &Arc<LimitSpec>, _: u128, _: Settled) {}
+
+    fn read(&self, _: &Arc<LimitSpec>, _: u128) -> LocalBoxFuture<'static, Option<Reading>> {
+        async { None }.boxed_local()
+    }
+
+    fn reset(&self, _: &Arc<LimitSpec>, _: u128) -> LocalBoxFuture<'static, bool> {
+        async { false }.boxed_local()
+    }
+}
+
+struct AtOnce;
+
+impl Compute for AtOnce {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> LocalBoxFuture<'static, Result<(), ComputeBusy>> {
+        work();
+        async { Ok(()) }.boxed_local()
+    }
+}
+
+#[derive(Default, Clone)]
+struct MapDirectory(HashMap<Sha256, KeyMatch>);
+
+impl Directory for MapDirectory {
+    fn api_key(&self, hash: &Sha256) -> Option<KeyMatch> {
+        self.0.get(hash).cloned()
+    }
+
+    fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
+        None
+    }
+}
+
+/// One policy and one request.
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) chain: Chain,
+    pub(crate) run: ChainRun,
+    pub(crate) head: RequestHead,
+    pub(crate) cx: RequestContext,
+    kind: &'static str,
+    directory: MapDirectory,
+}
+
+pub(crate) fn id(n: u128) -> Id {
+    Id::new(Uuid::from_u128(n))
+}
+
+/// Builds a policy of a kind.
+pub(crate) fn build(kind: &str, config: &Value) -> Built {
+    try_build(kind, config).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// What is wrong with a config.
+pub(crate) fn problems(kind: &str, config: &Value) -> Vec<Problem> {
+    try_build(kind, config).map(drop).expect_err("it is wrong")
+}
+
+fn try_build(kind: &str, config: &Value) -> Result<Built, Vec<Problem>> {
+    let kind = Registry::standard().get(kind).expect("a kind");
+    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1) })
+}
+
+fn chain_of(kind: &'static str, config: &Value) -> Chain {
+    let link = Link {
+        policy: id(1),
+        name: "it".into(),
+        kind,
+        combine: Combine::Replace,
+        specificity: 0,
+        on_error: OnError::Deny,
+        built: build(kind, config),
+    };
+    Chain::new(vec![Arc::new(link)])
+}
+
+impl Bench {
+    pub(crate) fn new(kind: &'static str, config: Value) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let counters = Arc::new(MapCounters { clock: clock.clone(), used: Mutex::default() });
+        let cx = RequestContext {
+            ports: Ports::new(counters, clock.clone(), Arc::new(AtOnce)),
+            directory: Rc::new(MapDirectory::default()),
+            request_id: RequestId::new(0, 1),
+            client: [127, 0, 0, 1].into(),
+            route: RouteFacts { route: id(2), service: id(3) },
+            principal: Principal::default(),
+            quotas: Default::default(),
+        };
+        let head =
+            RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };
+        let chain = chain_of(kind, &config);
+        Bench { clock, chain, run: ChainRun::new(), head, cx, kind, directory: MapDirectory::default() }
+    }
+
+    pub(crate) fn with_key(mut self, key: &str, consumer: &str, expires_at: Option<i64>) -> Self {
+        let value = HeaderValue::from_str(consumer).expect("a name");
+        let facts = ConsumerFacts {
+            id: id(key.len() as u128),
+            name: consumer.into(),
+            groups: Default::default(),
+            id_header: value.clone(),
+            name_header: value,
+            custom_id_header: None,
+        };
+        let found = KeyMatch {
+            credential: id(9),
+            consumer: Some(Arc::new(facts)),
+            expires_at: expires_at.map(Instant::from_millis),
+        };
+        self.directory.0.insert(Sha256::of(key.as_bytes()), found);
+        self.cx.directory = Rc::new(self.directory.clone());
+        self
+    }
+
+    /// The same policy with another config: what was counted stays.
+    pub(crate) fn rebuild(&mut self, config: &Value) {
+        self.chain = chain_of(self.kind, config);
+    }
+
+    /// A request's head passes.
+    pub(crate) fn request(&mut self) -> Result<(), Reply> {
+        self.run = ChainRun::new();
+        let passed = self.run.on_request(&self.chain, &NoOverlays, &mut self.head, &mut self.cx);
+        passed.now_or_never().expect("nothing here waits").map_err(|reply| *reply)
+    }
+
+    /// A reply's head passes.
+    pub(crate) fn response(&mut self, status: u16) -> ResponseHead {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let mut head = ResponseHead { status, headers: HeaderMap::new(), origin: Origin::Upstream };
+        let passed = self.run.on_response(&self.chain, &mut head, &mut self.cx);
+        assert!(passed.now_or_never().expect("nothing here waits").is_ok());
+        head
+    }
+}
+
+#[test]
+fn every_json_block_of_a_kinds_page_is_a_config_that_builds() {
+    for kind in crate::kinds() {
+        let info = kind.info();
+        let blocks: Vec<&str> =
+            info.page.split("```json").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty(), "{} has no example", info.name);
+        for block in blocks {
+            let config: Value = serde_json::from_str(block).unwrap_or_else(|e| panic!("{}: {e}: {block}", info.name));
+            build(info.name, &config);
+        }
+    }
+}
