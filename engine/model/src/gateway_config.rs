@@ -37,6 +37,12 @@ impl GatewayConfig {
     /// # Errors
     /// All the problems; `self` is as it was.
     pub fn with(&self, changes: &[Change]) -> Result<GatewayConfig, Vec<Problem>> {
+        let (next, problems) = self.with_what_reads(changes);
+        if problems.is_empty() { Ok(next) } else { Err(problems) }
+    }
+
+    /// The configuration after those of the changes that can be read; the others are told, and leave nothing behind.
+    pub fn with_what_reads(&self, changes: &[Change]) -> (GatewayConfig, Vec<Problem>) {
         let mut next = self.clone();
         let mut problems = Vec::new();
         // names are given up before they are taken, so that a swap of two names is a change like any other
@@ -52,7 +58,7 @@ impl GatewayConfig {
                 }
             }
         }
-        if problems.is_empty() { Ok(next) } else { Err(problems) }
+        (next, problems)
     }
 
     fn remove(&mut self, kind: Kind, id: Id) {
@@ -86,15 +92,16 @@ impl GatewayConfig {
         None
     }
 
-    /// References of these resources that point at nothing.
-    pub fn dangling(&self, changes: &[Change]) -> Vec<Problem> {
+    /// References of these resources, and to those of them that are gone, that point at nothing: as far as they point at
+    /// kinds of these classes.
+    pub fn dangling(&self, changes: &[Change], classes: &[Class]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for change in changes {
             match self.get(change.kind, change.id) {
-                Some(resource) => problems.extend(self.dangling_of(resource)),
+                Some(resource) => problems.extend(self.dangling_of(resource, classes)),
                 None => {
                     for referrer in self.referrers(change.id) {
-                        problems.extend(self.dangling_of(referrer));
+                        problems.extend(self.dangling_of(referrer, classes));
                     }
                 }
             }
@@ -102,10 +109,10 @@ impl GatewayConfig {
         problems
     }
 
-    fn dangling_of(&self, resource: &Resource) -> Vec<Problem> {
+    fn dangling_of(&self, resource: &Resource, classes: &[Class]) -> Vec<Problem> {
         let missing = resource.spec.references().into_iter().filter(|(_, kind, reference)| {
             let found = reference.id().and_then(|id| self.get(*kind, id));
-            found.is_none()
+            found.is_none() && classes.contains(&kind.class())
         });
         let problem = |(pointer, kind, reference): (String, Kind, &Reference)| {
             let mut problems = Problems::new();
@@ -161,6 +168,14 @@ impl GatewayConfig {
         let (low, high) = (Id::new(uuid::Uuid::nil()), Id::new(uuid::Uuid::max()));
         self.referrers
             .range((target, Kind::Service, low)..=(target, Kind::Node, high))
+            .filter_map(|(_, kind, id)| self.get(*kind, *id))
+    }
+
+    /// Those of a kind that point at a resource.
+    pub fn referrers_of(&self, kind: Kind, target: Id) -> impl Iterator<Item = &Arc<Resource>> + '_ {
+        let (low, high) = (Id::new(uuid::Uuid::nil()), Id::new(uuid::Uuid::max()));
+        self.referrers
+            .range((target, kind, low)..=(target, kind, high))
             .filter_map(|(_, kind, id)| self.get(*kind, *id))
     }
 
@@ -245,11 +260,11 @@ mod tests {
     fn a_reference_to_nothing_is_told_by_the_one_that_points() {
         let changes = [delete(Kind::Service, 1)];
         let next = orders().with(&changes).expect("each document is right");
-        let problems = next.dangling(&changes);
+        let problems = next.dangling(&changes, &[Class::Traffic]);
         assert_eq!(problems.len(), 1);
         assert_eq!((problems[0].pointer.as_str(), &*problems[0].code), ("/service", "not_found"));
         assert_eq!(problems[0].resource.as_ref().map(|r| r.kind), Some(Kind::Route));
-        assert!(orders().dangling(&[]).is_empty());
+        assert!(orders().dangling(&[], &[Class::Traffic]).is_empty());
     }
 
     #[test]

@@ -61,13 +61,16 @@ pub enum Combination {
     Optional,
 }
 
+/// An authenticator where it is attached.
+pub type Member = (Arc<Link>, Arc<dyn Authenticator>);
+
 /// The authenticators of a route.
 #[derive(Clone)]
 pub struct Combinator {
     /// How they combine.
     pub combination: Combination,
     /// Each with its attachment.
-    pub members: Box<[(Arc<Link>, Arc<dyn Authenticator>)]>,
+    pub members: Box<[Member]>,
 }
 
 impl Combinator {

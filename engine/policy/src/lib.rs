@@ -21,7 +21,7 @@ pub mod request_size;
 #[cfg(test)]
 mod testing;
 
-pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Refusal};
+pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{ConsumerFacts, Principal, RequestContext, RequestId, RouteFacts, Subject};
 pub use head::{Origin, RequestHead, ResponseHead};

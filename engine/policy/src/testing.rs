@@ -192,10 +192,10 @@ impl Bench {
     }
 
     /// A request's head passes.
-    pub(crate) fn request(&mut self) -> Result<(), Reply> {
+    pub(crate) fn request(&mut self) -> Result<(), Box<Reply>> {
         self.run = ChainRun::new();
         let passed = self.run.on_request(&self.chain, &NoOverlays, &mut self.head, &mut self.cx);
-        passed.now_or_never().expect("nothing here waits").map_err(|reply| *reply)
+        passed.now_or_never().expect("nothing here waits")
     }
 
     /// A reply's head passes.

@@ -130,7 +130,7 @@ fn subject(per: Per, cx: &RequestContext) -> u128 {
 /// An IPv6 caller is counted by its /64, which is what one customer gets.
 fn address(client: IpAddr) -> u128 {
     match client.to_canonical() {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits() & (u128::MAX << 64),
     }
 }

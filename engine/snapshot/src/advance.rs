@@ -1,0 +1,241 @@
+//! From one snapshot to the next: rebuilds what a change touches and shares the rest.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tidegate_model::{
+    Change, Class, Delta, GatewayConfig, Id, Kind, Policy, Problem, Problems, Resource, Scope, Service, Spec,
+};
+use tidegate_policy::{Chain, RouteFacts};
+
+use crate::attachments::{Place, attach, attach_closed};
+use crate::compiled::{compile_service, of, readable_match, route_of};
+use crate::{CompiledRoute, Snapshot};
+
+/// The snapshot after a delta. The one function by which nodes take a change and control planes judge one.
+///
+/// # Errors
+/// All that could not be built; nothing of the delta is taken then.
+pub fn advance(now: &Snapshot, delta: &Delta) -> Result<Snapshot, Vec<Problem>> {
+    let (mut next, problems) = apply(now, delta, Mode::Strict);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    next.moved_to(delta.class, delta.to);
+    Ok(next)
+}
+
+/// What happens to what can't be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is a problem; the result is not used.
+    Strict,
+    /// It is a problem, and what it would have served answers 503.
+    CloseWhatFails,
+}
+
+pub(crate) fn apply(now: &Snapshot, delta: &Delta, mode: Mode) -> (Snapshot, Vec<Problem>) {
+    let changes = &delta.changes;
+    let (config, mut problems) = now.config.with_what_reads(changes);
+    if mode == Mode::Strict {
+        if problems.is_empty() {
+            problems = config.dangling(changes, &[Class::Traffic]);
+        }
+        if !problems.is_empty() {
+            return (now.clone(), problems);
+        }
+    }
+    let mut next = now.clone();
+    if changes.iter().any(|change| change.kind.class() == Class::Identity) {
+        next.identity = Arc::new(now.identity.advance(&now.config, &config, changes));
+    }
+    next.config = config;
+    let mut step = Step { next, changes, mode, problems, dirty: BTreeSet::new() };
+    step.services();
+    step.policies();
+    step.routes();
+    (step.next, step.problems)
+}
+
+struct Step<'a> {
+    next: Snapshot,
+    changes: &'a [Change],
+    mode: Mode,
+    problems: Vec<Problem>,
+    /// Routes to build anew.
+    dirty: BTreeSet<Id>,
+}
+
+impl Step<'_> {
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.kind == kind)
+    }
+
+    fn routes_of(config: &GatewayConfig, service: Id) -> impl Iterator<Item = Id> + '_ {
+        config.referrers_of(Kind::Route, service).map(|route| route.id)
+    }
+
+    fn services(&mut self) {
+        let mut touched: BTreeSet<Id> = self.of(Kind::Service).map(|change| change.id).collect();
+        for change in self.of(Kind::Upstream) {
+            touched.extend(self.next.config.referrers_of(Kind::Service, change.id).map(|service| service.id));
+        }
+        for id in touched {
+            let compiled = match self.next.config.get(Kind::Service, id).cloned() {
+                None => None,
+                Some(resource) => match &resource.spec {
+                    Spec::Service(service) => self.service(&resource, service),
+                    _ => None,
+                },
+            };
+            match compiled {
+                Some(service) => self.next.services.insert(id, service),
+                None => self.next.services.remove(&id),
+            };
+            self.dirty.extend(Self::routes_of(&self.next.config, id));
+        }
+    }
+
+    fn service(&mut self, resource: &Resource, service: &Service) -> Option<Arc<crate::CompiledService>> {
+        match compile_service(&self.next.config, resource, service) {
+            Ok(service) => Some(Arc::new(service)),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    fn policies(&mut self) {
+        let changed: Vec<&Change> = self.changes.iter().filter(|change| change.kind == Kind::Policy).collect();
+        for change in &changed {
+            if let Some(spot) = self.next.attachments.remove(change.id) {
+                self.touch(spot.place, spot.who);
+            }
+        }
+        for change in &changed {
+            let Some(state) = &change.after else { continue };
+            let attached = match self.next.config.get(Kind::Policy, change.id).cloned() {
+                // its document could not be read, which was told already
+                None if self.mode == Mode::CloseWhatFails => Some(attach_closed(
+                    change.id,
+                    state.name.as_ref().map_or("", |n| n.as_str()),
+                    &readable_scope(&state.document),
+                )),
+                None => None,
+                Some(resource) => match &resource.spec {
+                    Spec::Policy(policy) if policy.enabled != Some(false) => self.policy(&resource, policy),
+                    _ => None,
+                },
+            };
+            if let Some(attached) = attached {
+                self.touch(attached.spot.place, attached.spot.who);
+                self.next.attachments.insert(attached);
+            }
+        }
+    }
+
+    fn policy(&mut self, resource: &Resource, policy: &Policy) -> Option<crate::attachments::Attached> {
+        let problems = match attach(self.next.registry, resource, policy) {
+            Ok(attached) => match self.next.attachments.rival(&attached) {
+                None => return Some(attached),
+                Some(rival) => {
+                    let mut problems = Problems::new();
+                    let detail = format!(
+                        "policy `{}` is a `{}` with the very same scope; one of them would never act",
+                        rival.name, rival.kind
+                    );
+                    problems.add_at("scope", "conflict", detail);
+                    problems.into_vec()
+                }
+            },
+            Err(problems) => problems,
+        };
+        self.problems.extend(problems.into_iter().map(|problem| of(problem, resource)));
+        (self.mode == Mode::CloseWhatFails).then(|| attach_closed(resource.id, &resource.label(), &policy.scope))
+    }
+
+    /// Marks the routes that a policy reaches. Those for consumers and groups are found at the request and touch none.
+    fn touch(&mut self, place: Place, who: Option<Id>) {
+        if who.is_some() {
+            return;
+        }
+        match place {
+            Place::Everywhere => self.dirty.extend(self.next.routes.keys().copied()),
+            Place::Service(id) => self.dirty.extend(Self::routes_of(&self.next.config, id)),
+            Place::Route(id) => {
+                self.dirty.insert(id);
+            }
+        }
+    }
+
+    fn routes(&mut self) {
+        let changed: Vec<Id> = self.of(Kind::Route).map(|change| change.id).collect();
+        self.dirty.extend(changed);
+        let mut chains: HashMap<Id, Arc<Chain>> = HashMap::new();
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(old) = self.next.routes.remove(&id) {
+                self.next.router.remove(&old);
+            }
+            let compiled = match self.next.config.get(Kind::Route, id).cloned() {
+                Some(resource) => self.route(&resource, &mut chains),
+                None if self.mode == Mode::CloseWhatFails => self.unreadable_route(id),
+                None => None,
+            };
+            if let Some(route) = compiled {
+                let route = Arc::new(route);
+                self.next.router.insert(&route);
+                self.next.routes.insert(id, route);
+            }
+        }
+    }
+
+    fn route(&mut self, resource: &Resource, chains: &mut HashMap<Id, Arc<Chain>>) -> Option<CompiledRoute> {
+        let route = route_of(resource)?;
+        let service = route.service.id().and_then(|id| self.next.services.get(&id)).cloned();
+        let Some(service) = service else {
+            // a strict step has told by now what is wrong with the service
+            if self.mode == Mode::CloseWhatFails {
+                let mut problems = Problems::new();
+                problems.add_at(
+                    "service",
+                    "not_found",
+                    format!("service `{}` is not there or can't be built", route.service),
+                );
+                self.problems.extend(problems.into_vec().into_iter().map(|problem| of(problem, resource)));
+                let why = "its service can't be built on this node";
+                return Some(CompiledRoute::closed(
+                    resource.id,
+                    &resource.label(),
+                    &route.matches,
+                    route.priority.unwrap_or(0),
+                    why,
+                ));
+            }
+            return None;
+        };
+        let facts = RouteFacts { route: resource.id, service: service.id };
+        let build = || Arc::new(Chain::new(self.next.attachments.of_route(facts)));
+        let chain = if self.next.attachments.has_own(resource.id) {
+            build()
+        } else {
+            chains.entry(service.id).or_insert_with(build).clone()
+        };
+        Some(CompiledRoute::new(resource, route, service, chain))
+    }
+
+    fn unreadable_route(&self, id: Id) -> Option<CompiledRoute> {
+        let state = self.of(Kind::Route).find(|change| change.id == id)?.after.as_ref()?;
+        let document: Value = serde_json::from_str(&state.document).unwrap_or_default();
+        let (matches, priority) = readable_match(&document);
+        let name = state.name.as_ref().map_or("", |name| name.as_str());
+        Some(CompiledRoute::closed(id, name, &matches, priority, "it can't be read on this node"))
+    }
+}
+
+/// The scope of a policy whose document can't be read; everywhere if that can't be read either.
+fn readable_scope(document: &str) -> Scope {
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    document.get("scope").cloned().and_then(|scope| serde_json::from_value(scope).ok()).unwrap_or_default()
+}

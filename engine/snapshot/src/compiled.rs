@@ -1,0 +1,232 @@
+//! Services and routes as requests meet them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderValue, Method};
+use tidegate_model::{
+    Authority, GatewayConfig, HostPattern, Id, Match, PathRule, Problem, Problems, Reference, Resource, Route, Service,
+    Spec, Timeouts, Upstream,
+};
+use tidegate_policy::{Chain, RouteFacts};
+
+/// A service, ready to forward to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CompiledService {
+    /// Its id.
+    pub id: Id,
+    /// Its name.
+    pub name: Box<str>,
+    /// Where its requests go.
+    pub upstream: Arc<CompiledUpstream>,
+    /// Put before the path of each request: empty, or starts with `/` and does not end with one.
+    pub path_prefix: Box<str>,
+    /// What the API sees as Host.
+    pub host: HostHeader,
+    /// How long each phase may take; what is not set has the node's default.
+    pub timeouts: Timeouts,
+}
+
+/// What the API sees as Host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostHeader {
+    /// What the caller sent.
+    Caller,
+    /// The address of the target.
+    Target,
+}
+
+/// Where requests of a service go.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CompiledUpstream {
+    /// The upstream; of a service that has a url of its own, the service. What lives beside the snapshot (connections,
+    /// health) is keyed by it.
+    pub id: Id,
+    /// Its targets.
+    pub targets: Box<[CompiledTarget]>,
+}
+
+/// One address.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CompiledTarget {
+    /// Host and port.
+    pub address: Authority,
+    /// Its share of the requests; 0 gets nothing new.
+    pub weight: u16,
+    /// What it is called in Host.
+    pub host_header: HeaderValue,
+}
+
+/// A route, ready to serve.
+pub struct CompiledRoute {
+    /// Its id and that of its service.
+    pub facts: RouteFacts,
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it leads.
+    pub service: Arc<CompiledService>,
+    /// Its policies, in order.
+    pub chain: Arc<Chain>,
+    /// Whether the prefix that matched is taken off.
+    pub strip_prefix: bool,
+    /// Why it answers 503 instead of serving.
+    pub closed: Option<Box<str>>,
+    /// Of this compiled value alone, never used again in a process: a key for caches of a worker.
+    pub slot: u64,
+    pub(crate) priority: i32,
+    pub(crate) methods: Box<[Method]>,
+    pub(crate) hosts: Box<[HostPattern]>,
+    pub(crate) paths: Box<[PathRule]>,
+}
+
+static SLOTS: AtomicU64 = AtomicU64::new(0);
+
+impl CompiledRoute {
+    pub(crate) fn new(resource: &Resource, route: &Route, service: Arc<CompiledService>, chain: Arc<Chain>) -> Self {
+        let facts = RouteFacts { route: resource.id, service: service.id };
+        CompiledRoute {
+            strip_prefix: route.strip_prefix.unwrap_or(false),
+            priority: route.priority.unwrap_or(0),
+            ..Self::matching(facts, &resource.label(), &route.matches, service, chain)
+        }
+    }
+
+    /// A route that answers 503: to what it would have matched, as far as that can be read.
+    pub(crate) fn closed(id: Id, name: &str, matches: &Match, priority: i32, why: &str) -> Self {
+        let nowhere = CompiledUpstream { id, targets: Box::default() };
+        let service = CompiledService {
+            id,
+            name: "".into(),
+            upstream: Arc::new(nowhere),
+            path_prefix: "".into(),
+            host: HostHeader::Target,
+            timeouts: Timeouts::default(),
+        };
+        let facts = RouteFacts { route: id, service: id };
+        CompiledRoute {
+            priority,
+            closed: Some(why.into()),
+            ..Self::matching(facts, name, matches, Arc::new(service), Arc::default())
+        }
+    }
+
+    fn matching(
+        facts: RouteFacts,
+        name: &str,
+        matches: &Match,
+        service: Arc<CompiledService>,
+        chain: Arc<Chain>,
+    ) -> Self {
+        let methods = matches.methods.iter().filter_map(|m| Method::from_bytes(m.as_str().as_bytes()).ok());
+        CompiledRoute {
+            facts,
+            name: name.into(),
+            service,
+            chain,
+            strip_prefix: false,
+            closed: None,
+            slot: SLOTS.fetch_add(1, Ordering::Relaxed),
+            priority: 0,
+            methods: methods.collect(),
+            hosts: matches.hosts.clone().into(),
+            paths: matches.paths().collect(),
+        }
+    }
+
+    /// Whether it takes a method. One that takes `GET` takes `HEAD`.
+    pub fn takes(&self, method: &Method) -> bool {
+        self.methods.is_empty()
+            || self.methods.contains(method)
+            || (*method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
+        let policies: Vec<String> =
+            self.chain.links().map(|link| format!("{:?}:{}:{}", link.built.phase, link.kind, link.name)).collect();
+        format!(
+            "route {} `{}` hosts {hosts:?} paths {:?} methods {:?} priority {} strip {} closed {:?} chain {policies:?} to {:?}",
+            self.facts.route,
+            self.name,
+            self.paths,
+            self.methods,
+            self.priority,
+            self.strip_prefix,
+            self.closed,
+            self.service
+        )
+    }
+}
+
+/// Builds a service.
+pub(crate) fn compile_service(
+    config: &GatewayConfig,
+    resource: &Resource,
+    service: &Service,
+) -> Result<CompiledService, Vec<Problem>> {
+    let (upstream, path_prefix) = match (&service.url, &service.upstream) {
+        (Some(url), _) => {
+            let target =
+                CompiledTarget { address: url.authority().clone(), weight: 1, host_header: header(&url.host_header()) };
+            (CompiledUpstream { id: resource.id, targets: [target].into() }, url.path_prefix())
+        }
+        (None, Some(reference)) => {
+            let prefix = service.path.as_ref().map_or("", |path| path.as_str().trim_end_matches('/'));
+            (compile_upstream(config, reference).map_err(|problem| vec![of(problem, resource)])?, prefix)
+        }
+        (None, None) => {
+            let mut problems = Problems::new();
+            problems.add_at("url", "missing_field", "give either `url` or `upstream`");
+            return Err(problems.into_vec().into_iter().map(|p| of(p, resource)).collect());
+        }
+    };
+    Ok(CompiledService {
+        id: resource.id,
+        name: resource.label().into(),
+        upstream: Arc::new(upstream),
+        path_prefix: path_prefix.into(),
+        host: if service.preserve_host == Some(true) { HostHeader::Caller } else { HostHeader::Target },
+        timeouts: service.timeouts.unwrap_or_default(),
+    })
+}
+
+fn compile_upstream(config: &GatewayConfig, reference: &Reference) -> Result<CompiledUpstream, Problem> {
+    let found = reference.id().and_then(|id| Some((id, config.spec::<Upstream>(id)?)));
+    let Some((id, upstream)) = found else {
+        let mut problems = Problems::new();
+        problems.add_at("upstream", "not_found", format!("there is no upstream `{reference}`"));
+        return Err(problems.into_vec().remove(0));
+    };
+    let targets = upstream.targets.iter().map(|target| CompiledTarget {
+        address: target.address.clone(),
+        weight: target.weight.unwrap_or(1),
+        host_header: header(&target.address.to_string()),
+    });
+    Ok(CompiledUpstream { id, targets: targets.collect() })
+}
+
+/// Addresses are of characters that a header takes.
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+pub(crate) fn of(problem: Problem, resource: &Resource) -> Problem {
+    problem.of(resource.kind(), resource.id, resource.name.as_ref())
+}
+
+/// The match of a route whose document can't be read: what can be read of it, the rest taken as wide as can be, so that
+/// nothing slips past it to another route.
+pub(crate) fn readable_match(document: &serde_json::Value) -> (Match, i32) {
+    let part = |name: &str| document.get("match").and_then(|m| m.get(name)).cloned();
+    let hosts = part("hosts").and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+    let path = part("path").and_then(|v| serde_json::from_value(v).ok());
+    let priority = document.get("priority").and_then(serde_json::Value::as_i64).and_then(|p| p.try_into().ok());
+    (Match { hosts, path, methods: Vec::new() }, priority.unwrap_or(0))
+}
+
+pub(crate) fn route_of(resource: &Resource) -> Option<&Route> {
+    match &resource.spec {
+        Spec::Route(route) => Some(route),
+        _ => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! Who is known: credentials by hash, consumers by id.
+//!
+//! Credentials lie in many small shards, so that a change copies one of them and a look-up is one probe of a plain table.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use http::HeaderValue;
+use tidegate_model::{Change, Consumer, Credential, GatewayConfig, Id, Instant, Kind, Resource, Sha256, Spec};
+use tidegate_policy::{ConsumerFacts, Directory, KeyMatch};
+
+const SHARDS: usize = 4096;
+
+/// Who is known at a revision.
+#[derive(Clone, Default)]
+pub struct Identity {
+    /// Empty until there is a credential, then [`SHARDS`].
+    keys: Vec<Arc<Shard>>,
+    consumers: imbl::HashMap<Id, Arc<ConsumerFacts>>,
+}
+
+/// By the first 128 bits of the SHA-256, which are as good as random.
+type Shard = HashMap<[u8; 16], Entry, BuildHasherDefault<FirstBits>>;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    credential: Id,
+    consumer: Id,
+    expires_at: Option<Instant>,
+}
+
+/// Takes the hash that is already there.
+#[derive(Default)]
+struct FirstBits(u64);
+
+impl Hasher for FirstBits {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks_exact(8) {
+            let mut word = [0; 8];
+            word.copy_from_slice(piece);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+fn place(hash: &Sha256) -> (usize, [u8; 16]) {
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.0[..16]);
+    // not from the part that the table itself uses
+    (usize::from(hash.0[16]) << 4 | usize::from(hash.0[17]) >> 4, key)
+}
+
+impl Identity {
+    /// After some changes, of which `before` and `after` are the configurations.
+    pub(crate) fn advance(&self, before: &GatewayConfig, after: &GatewayConfig, changes: &[Change]) -> Identity {
+        let mut next = self.clone();
+        for change in changes {
+            match change.kind {
+                Kind::Credential => {
+                    let old = before.spec::<Credential>(change.id).map(|c| c.key_hash);
+                    let new = after.spec::<Credential>(change.id);
+                    next.credential(change.id, old, new);
+                }
+                Kind::Consumer => match after.get(Kind::Consumer, change.id) {
+                    Some(resource) => next.consumer_is(resource),
+                    None => {
+                        next.consumers.remove(&change.id);
+                    }
+                },
+                _ => {}
+            }
+        }
+        next
+    }
+
+    fn credential(&mut self, id: Id, old: Option<Sha256>, new: Option<&Credential>) {
+        if self.keys.is_empty() {
+            self.keys = vec![Arc::default(); SHARDS];
+        }
+        if let Some(hash) = old {
+            let (shard, key) = place(&hash);
+            let shard = Arc::make_mut(&mut self.keys[shard]);
+            // in one change set the same hash may have moved to another credential already
+            if shard.get(&key).is_some_and(|entry| entry.credential == id) {
+                shard.remove(&key);
+            }
+        }
+        if let Some(credential) = new
+            && let Some(consumer) = credential.consumer.id()
+        {
+            let (shard, key) = place(&credential.key_hash);
+            let entry = Entry { credential: id, consumer, expires_at: credential.expires_at };
+            Arc::make_mut(&mut self.keys[shard]).insert(key, entry);
+        }
+    }
+
+    fn consumer_is(&mut self, resource: &Resource) {
+        let Spec::Consumer(consumer) = &resource.spec else { return };
+        self.consumers.insert(resource.id, Arc::new(facts(resource, consumer)));
+    }
+
+    pub(crate) fn describe(&self) -> impl Iterator<Item = String> + '_ {
+        let keys = self.keys.iter().flat_map(|shard| shard.iter()).map(|(key, entry)| {
+            format!(
+                "key {:032x} {} of {} until {:?}",
+                u128::from_be_bytes(*key),
+                entry.credential,
+                entry.consumer,
+                entry.expires_at
+            )
+        });
+        keys.chain(self.consumers.values().map(|consumer| format!("consumer {consumer:?}")))
+    }
+}
+
+fn facts(resource: &Resource, consumer: &Consumer) -> ConsumerFacts {
+    let name = resource.label();
+    // ids, names and custom ids are of characters that a header takes
+    let header = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+    ConsumerFacts {
+        id: resource.id,
+        groups: consumer.groups.iter().filter_map(tidegate_model::Reference::id).collect(),
+        id_header: header(&resource.id.to_string()),
+        name_header: header(&name),
+        custom_id_header: consumer.custom_id.as_deref().map(header),
+        name: name.into(),
+    }
+}
+
+impl Directory for Identity {
+    fn api_key(&self, hash: &Sha256) -> Option<KeyMatch> {
+        let (shard, key) = place(hash);
+        let entry = self.keys.get(shard)?.get(&key)?;
+        Some(KeyMatch {
+            credential: entry.credential,
+            consumer: self.consumers.get(&entry.consumer).cloned(),
+            expires_at: entry.expires_at,
+        })
+    }
+
+    fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
+        self.consumers.get(&id).cloned()
+    }
+}
