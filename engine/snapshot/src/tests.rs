@@ -316,7 +316,7 @@ fn naive<'a>(
             Some((route.priority, host, path, !route.methods.is_empty(), std::cmp::Reverse(route.facts.route), route))
         })
         .collect();
-    takers.sort_by(|a, b| (a.0, a.1, a.2, a.3, a.4).cmp(&(b.0, b.1, b.2, b.3, b.4)));
+    takers.sort_by_key(|taker| (taker.0, taker.1, taker.2, taker.3, taker.4));
     takers.pop().map(|taker| taker.5)
 }
 
