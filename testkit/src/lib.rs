@@ -1,7 +1,7 @@
 //! What tests and the local cluster stand on: real servers, real processes, real sockets on the loopback.
 //!
 //! - [`upstream`] answers as an API behind the gateway would, with knobs for delay, status, streams and broken answers.
-//! - [`redis`] is a private server that can be paused, killed and brought back on its port.
+//! - [`postgres`] and [`redis`] are private servers that can be paused, killed and brought back on their port.
 //! - [`process`] supervises a child: log file, wait until ready, stop, kill, and an end when its owner goes.
 //! - [`ports`] hands out loopback ports that no other test is given.
 //! - [`wait`] waits for conditions with a deadline; nothing here sleeps in the hope that it was enough.
@@ -9,8 +9,12 @@
 //!
 //! Everything ends with its owner, and with the test process at the latest, also when that is killed.
 
+#![expect(clippy::disallowed_methods, reason = "whoever supervises processes without a runtime polls them")]
+
 pub mod admin;
+pub mod cluster;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod standalone;

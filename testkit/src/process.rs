@@ -105,12 +105,17 @@ impl Process {
 
     /// SIGTERM, then waits for the end; SIGKILL and an error if it does not come in time.
     pub async fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
+        self.ask_to_stop()?;
         let ended = self.wait_for_end(deadline).await;
         if ended.is_err() {
             self.kill();
         }
         ended
+    }
+
+    /// SIGTERM, without waiting; does nothing to one that has ended.
+    pub fn ask_to_stop(&mut self) -> Result<()> {
+        if self.is_running() { self.signal(Signal::TERM) } else { Ok(()) }
     }
 
     /// SIGKILL (`kill -9`): no chance to tidy up. Returns once it is gone; does nothing if it was already.
@@ -220,10 +225,6 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a destructor can't await, and the child may end sooner than any signal tells"
-    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.log_tail());

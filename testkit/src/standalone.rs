@@ -103,6 +103,11 @@ impl Standalone {
         self.folder.path()
     }
 
+    /// The end of its log, for a message.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// The process, for what has no method of its own.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
