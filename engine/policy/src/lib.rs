@@ -30,7 +30,7 @@ pub use kind::{
 };
 pub use ports::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss, Ports, Quota,
-    Quotas, Reading, Settled, Take, TakeOutcome,
+    Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED,
 };
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Reply};

@@ -110,7 +110,12 @@ pub struct Quota {
     pub left: u64,
     /// Until there is more.
     pub reset: Duration,
+    /// The window it was taken in, to settle by. [`UNCOUNTED`] if nothing was counted.
+    pub window: u64,
 }
+
+/// The window of what was admitted without being counted: nothing of it is given back.
+pub const UNCOUNTED: u64 = u64::MAX;
 
 /// What is left of each limit that was asked.
 pub type Quotas = SmallVec<[Quota; 2]>;
@@ -155,6 +160,9 @@ pub struct Settled {
     pub reserved: u32,
     /// What it cost.
     pub actual: u32,
+    /// The window it was taken in ([`Quota::window`]): what is given back after its end is ignored, as it would add to the
+    /// next. What it cost more is charged to the window under way, also past the limit.
+    pub window: u64,
 }
 
 /// What a counter stands at.
@@ -174,9 +182,9 @@ pub trait CounterStore: Send + Sync {
     /// Puts right what was taken in advance.
     fn settle(&self, limit: &Arc<LimitSpec>, subject: u128, settled: Settled);
 
-    /// Gives back what was taken and not used.
-    fn give_back(&self, limit: &Arc<LimitSpec>, subject: u128, cost: u32) {
-        self.settle(limit, subject, Settled { reserved: cost, actual: 0 });
+    /// Gives back what was taken in a window and not used.
+    fn give_back(&self, limit: &Arc<LimitSpec>, subject: u128, cost: u32, window: u64) {
+        self.settle(limit, subject, Settled { reserved: cost, actual: 0, window });
     }
 
     /// Looks at a counter, spending nothing. `None` if it can't be reached.

@@ -62,6 +62,7 @@ impl CounterStore for MapCounters {
                 limit: ask.limit.clone(),
                 left: ask.limit.limit.saturating_sub(*used.get(&key).unwrap_or(&0)),
                 reset,
+                window: key.2,
             }
         });
         let quotas = quotas.collect();
