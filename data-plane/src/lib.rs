@@ -1,1 +1,3 @@
-//! placeholder
+//! The gateway itself: one node of the data plane.
+
+pub mod ports;
