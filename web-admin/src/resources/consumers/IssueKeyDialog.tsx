@@ -1,0 +1,97 @@
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useMutation } from "@tanstack/react-query";
+import { changed } from "../../api/cache.ts";
+import { asProblem } from "../../api/problem.ts";
+import type { IssuedKey } from "../../api/types.ts";
+import { CopyButton } from "../../ui/CopyButton.tsx";
+import { CurlPanel } from "../../ui/CurlPanel.tsx";
+import { ProblemAlert } from "../../ui/ProblemAlert.tsx";
+import { AppliedAlert } from "../AppliedAlert.tsx";
+import { placed } from "../document.ts";
+import { consumers } from "../nouns.ts";
+import { issueKey, type KeyRequest } from "./keys.ts";
+
+const places = { "/label": "label", "/expires_at": "expires" };
+
+export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClose: () => void }) {
+  const form = useForm({ initialValues: { label: "", expires: "" } });
+  const issue = useMutation({
+    mutationFn: (request: KeyRequest) => issueKey(consumer, request),
+    onSuccess: () => changed(),
+    onError: (error) => form.setErrors(placed(asProblem(error).errors, places).fields),
+  });
+  const request = keyRequest(form.values);
+  const rest = issue.error ? placed(asProblem(issue.error).errors, places).rest : [];
+
+  if (issue.data) return <ShownOnce issued={issue.data} consumer={consumer} onClose={onClose} />;
+  return (
+    <Modal opened onClose={onClose} title={`Issue a key for ${consumer}`} size="lg">
+      <form onSubmit={form.onSubmit(() => issue.mutate(request))}>
+        <Stack>
+          {issue.error && <ProblemAlert error={issue.error} entries={rest} />}
+          <TextInput
+            label="Label"
+            description="To tell it from others later: where it is used."
+            placeholder="laptop"
+            autoComplete="off"
+            data-autofocus
+            {...form.getInputProps("label")}
+          />
+          <TextInput
+            type="datetime-local"
+            label="Expires"
+            description="In your time zone. Left empty, it never does."
+            {...form.getInputProps("expires")}
+          />
+          <CurlPanel call={{ method: "POST", url: `${consumers.item(consumer)}/keys?wait=all`, body: request }} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={issue.isPending}>
+              Issue key
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+function keyRequest({ label, expires }: { label: string; expires: string }): KeyRequest {
+  const at = expires ? new Date(expires) : undefined;
+  return {
+    ...(label.trim() ? { label: label.trim() } : {}),
+    ...(at && !Number.isNaN(at.getTime()) ? { expires_at: at.toISOString() } : {}),
+  };
+}
+
+/** The key, once. Closing by a stray click would lose it, so only the button closes. */
+function ShownOnce({ issued, consumer, onClose }: { issued: IssuedKey; consumer: string; onClose: () => void }) {
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={`The key of ${consumer}`}
+      size="lg"
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      withCloseButton={false}
+    >
+      <Stack>
+        <Text size="sm">Copy it now: it is shown this once, and only its hash is kept.</Text>
+        <Group gap="xs" wrap="nowrap" align="stretch">
+          <code className="code boxed secret" aria-label="Key">
+            {issued.key}
+          </code>
+          <CopyButton text={issued.key} what="key" wide />
+        </Group>
+        {issued.applied && <AppliedAlert applied={issued.applied} does="knows this key" />}
+        <Group justify="flex-end">
+          <Button onClick={onClose}>I have stored it</Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

@@ -1,0 +1,127 @@
+import { Button } from "@mantine/core";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import type { Route } from "../../api/types.ts";
+import { CopyButton } from "../../ui/CopyButton.tsx";
+import { quoted } from "../../ui/curl.ts";
+import { RouteIcon } from "../../ui/icons.tsx";
+import { Panel } from "../../ui/Panel.tsx";
+import { Mono, Nothing, Status } from "../../ui/show.tsx";
+import { DetailPage } from "../DetailPage.tsx";
+import { EditPage, NewPage } from "../FormPage.tsx";
+import { ListPage } from "../ListPage.tsx";
+import { policies, routes } from "../nouns.ts";
+import { RelatedPanel } from "../RelatedPanel.tsx";
+import { routeForm } from "./form.tsx";
+import { matchWords, samplePath } from "./match.ts";
+
+export function RouteList() {
+  return (
+    <ListPage
+      noun={routes}
+      search={useSearch({ from: "/in/routes" })}
+      lead="Which requests lead to which service."
+      icon={<RouteIcon size={30} />}
+      columns={[
+        { title: "Matches", cell: (route) => <Match route={route} /> },
+        {
+          title: "Service",
+          cell: (route) => (
+            <Link className="link wrap" to="/services/$ref" params={{ ref: route.service }}>
+              {route.service}
+            </Link>
+          ),
+        },
+        { title: "Priority", wide: true, cell: (route) => (route.priority ? <Mono>{route.priority}</Mono> : <Nothing>0</Nothing>) },
+      ]}
+      teaches="A route takes requests by host, path and method, and leads them to a service. Have a service first, then create its route."
+    />
+  );
+}
+
+export function RouteDetail() {
+  const { ref } = useParams({ from: "/in/routes/$ref" });
+  return (
+    <DetailPage
+      noun={routes}
+      name={ref}
+      facts={(route) => {
+        const words = matchWords(route.match);
+        return [
+          [
+            "Service",
+            <Link key="service" className="link" to="/services/$ref" params={{ ref: route.service }}>
+              {route.service}
+            </Link>,
+          ],
+          ["Hosts", words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>],
+          ["Paths", <Mono key="paths">{words.paths.join(", ")}</Mono>],
+          ["Methods", words.methods ? <Mono key="methods">{words.methods}</Mono> : <Nothing key="methods">any</Nothing>],
+          ["Strip prefix", route.strip_prefix ? "yes" : "no"],
+          ["Priority", <Mono key="priority">{route.priority ?? 0}</Mono>],
+        ];
+      }}
+    >
+      {(route) => (
+        <>
+          <TryIt route={route} />
+          <RelatedPanel
+            title="Policies"
+            noun={policies}
+            related={(policy) => policy.scope?.route === route.name}
+            none="No policy is attached to this route. Those of its service and the global ones act all the same."
+            action={
+              <Button
+                size="compact-sm"
+                variant="default"
+                renderRoot={(props) => <Link {...props} to="/policies/new" search={{ route: route.name }} />}
+              >
+                Attach policy
+              </Button>
+            }
+          />
+        </>
+      )}
+    </DetailPage>
+  );
+}
+
+function TryIt({ route }: { route: Route }) {
+  const host = route.match?.hosts?.[0]?.replace("*", "www");
+  const method = route.match?.methods?.[0];
+  const text = [
+    "curl",
+    method && method !== "GET" ? `-X ${quoted(method)}` : "",
+    host ? `-H ${quoted(`Host: ${host}`)}` : "",
+    `"$GATEWAY"${quoted(samplePath(route.match))}`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+  return (
+    <Panel title="Try it" aside={<CopyButton text={text} what="command" />} flush>
+      <pre className="code">{`# GATEWAY is the address of a node, like http://127.0.0.1:8000\n${text}`}</pre>
+    </Panel>
+  );
+}
+
+export function RouteNew() {
+  const { service } = useSearch({ from: "/in/routes/new" });
+  return <NewPage spec={routeForm} start={service ? { service } : undefined} />;
+}
+
+export function RouteEdit() {
+  const { ref } = useParams({ from: "/in/routes/$ref/edit" });
+  return <EditPage spec={routeForm} name={ref} />;
+}
+
+function Match({ route }: { route: Route }) {
+  const words = matchWords(route.match);
+  return (
+    <span style={{ display: "inline-flex", flexWrap: "wrap", gap: "2px 8px", alignItems: "center" }}>
+      {words.methods && <Status tone="info">{words.methods}</Status>}
+      <span className="mono wrap">
+        {words.hosts && <Nothing>{words.hosts} </Nothing>}
+        {words.paths.join(", ")}
+      </span>
+    </span>
+  );
+}
