@@ -3,8 +3,8 @@ import {
   createRootRoute,
   createRoute,
   createRouter,
-  lazyRouteComponent,
   Link,
+  lazyRouteComponent,
   Outlet,
   redirect,
   type SearchSchemaInput,
@@ -66,32 +66,118 @@ const tree = root.addChildren([
   signInRoute,
   inside.addChildren([
     home,
-    createRoute({ getParentRoute: () => inside, path: "/services", validateSearch: listSearch, component: lazyRouteComponent(services, "ServiceList") }),
-    createRoute({ getParentRoute: () => inside, path: "/services/new", component: lazyRouteComponent(services, "ServiceNew") }),
-    createRoute({ getParentRoute: () => inside, path: "/services/$ref", component: lazyRouteComponent(services, "ServiceDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/services/$ref/edit", component: lazyRouteComponent(services, "ServiceEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/routes", validateSearch: listSearch, component: lazyRouteComponent(routes, "RouteList") }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/services",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(services, "ServiceList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/services/new",
+      component: lazyRouteComponent(services, "ServiceNew"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/services/$ref",
+      component: lazyRouteComponent(services, "ServiceDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/services/$ref/edit",
+      component: lazyRouteComponent(services, "ServiceEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/routes",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(routes, "RouteList"),
+    }),
     createRoute({
       getParentRoute: () => inside,
       path: "/routes/new",
       validateSearch: (search: { service?: string } & SearchSchemaInput) => texts(search, "service"),
       component: lazyRouteComponent(routes, "RouteNew"),
     }),
-    createRoute({ getParentRoute: () => inside, path: "/routes/$ref", component: lazyRouteComponent(routes, "RouteDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/routes/$ref/edit", component: lazyRouteComponent(routes, "RouteEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/upstreams", validateSearch: listSearch, component: lazyRouteComponent(upstreams, "UpstreamList") }),
-    createRoute({ getParentRoute: () => inside, path: "/upstreams/new", component: lazyRouteComponent(upstreams, "UpstreamNew") }),
-    createRoute({ getParentRoute: () => inside, path: "/upstreams/$ref", component: lazyRouteComponent(upstreams, "UpstreamDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/upstreams/$ref/edit", component: lazyRouteComponent(upstreams, "UpstreamEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumers", validateSearch: listSearch, component: lazyRouteComponent(consumers, "ConsumerList") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumers/new", component: lazyRouteComponent(consumers, "ConsumerNew") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumers/$ref", component: lazyRouteComponent(consumers, "ConsumerDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumers/$ref/edit", component: lazyRouteComponent(consumers, "ConsumerEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumer-groups", validateSearch: listSearch, component: lazyRouteComponent(groups, "GroupList") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumer-groups/new", component: lazyRouteComponent(groups, "GroupNew") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumer-groups/$ref", component: lazyRouteComponent(groups, "GroupDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/consumer-groups/$ref/edit", component: lazyRouteComponent(groups, "GroupEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/policies", validateSearch: listSearch, component: lazyRouteComponent(policies, "PolicyList") }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/routes/$ref",
+      component: lazyRouteComponent(routes, "RouteDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/routes/$ref/edit",
+      component: lazyRouteComponent(routes, "RouteEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/upstreams",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(upstreams, "UpstreamList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/upstreams/new",
+      component: lazyRouteComponent(upstreams, "UpstreamNew"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/upstreams/$ref",
+      component: lazyRouteComponent(upstreams, "UpstreamDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/upstreams/$ref/edit",
+      component: lazyRouteComponent(upstreams, "UpstreamEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumers",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(consumers, "ConsumerList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumers/new",
+      component: lazyRouteComponent(consumers, "ConsumerNew"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumers/$ref",
+      component: lazyRouteComponent(consumers, "ConsumerDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumers/$ref/edit",
+      component: lazyRouteComponent(consumers, "ConsumerEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumer-groups",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(groups, "GroupList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumer-groups/new",
+      component: lazyRouteComponent(groups, "GroupNew"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumer-groups/$ref",
+      component: lazyRouteComponent(groups, "GroupDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/consumer-groups/$ref/edit",
+      component: lazyRouteComponent(groups, "GroupEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/policies",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(policies, "PolicyList"),
+    }),
     createRoute({
       getParentRoute: () => inside,
       path: "/policies/new",
@@ -99,11 +185,32 @@ const tree = root.addChildren([
         texts(search, "kind", "service", "route"),
       component: lazyRouteComponent(policies, "PolicyNew"),
     }),
-    createRoute({ getParentRoute: () => inside, path: "/policies/$ref", component: lazyRouteComponent(policies, "PolicyDetail") }),
-    createRoute({ getParentRoute: () => inside, path: "/policies/$ref/edit", component: lazyRouteComponent(policies, "PolicyEdit") }),
-    createRoute({ getParentRoute: () => inside, path: "/nodes", component: lazyRouteComponent(nodes, "NodeList") }),
-    createRoute({ getParentRoute: () => inside, path: "/changes", validateSearch: listSearch, component: lazyRouteComponent(revisions, "RevisionList") }),
-    createRoute({ getParentRoute: () => inside, path: "/changes/$revision", component: lazyRouteComponent(revisions, "RevisionDetail") }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/policies/$ref",
+      component: lazyRouteComponent(policies, "PolicyDetail"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/policies/$ref/edit",
+      component: lazyRouteComponent(policies, "PolicyEdit"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/nodes",
+      component: lazyRouteComponent(nodes, "NodeList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/changes",
+      validateSearch: listSearch,
+      component: lazyRouteComponent(revisions, "RevisionList"),
+    }),
+    createRoute({
+      getParentRoute: () => inside,
+      path: "/changes/$revision",
+      component: lazyRouteComponent(revisions, "RevisionDetail"),
+    }),
   ]),
 ]);
 
@@ -119,7 +226,14 @@ export const router = createRouter({
   ),
   defaultErrorComponent: ({ error, reset }) => <ProblemAlert error={error} again={reset} />,
   defaultNotFoundComponent: () => (
-    <Empty title="There is no such page" action={<Button variant="default" renderRoot={(props) => <Link {...props} to="/" />}>Home</Button>}>
+    <Empty
+      title="There is no such page"
+      action={
+        <Button variant="default" renderRoot={(props) => <Link {...props} to="/" />}>
+          Home
+        </Button>
+      }
+    >
       The address may be mistyped, or from another version of Tidegate.
     </Empty>
   ),

@@ -28,7 +28,12 @@ export class ProblemError extends Error {
 }
 
 export const unreachable = () =>
-  new ProblemError(0, "unreachable", "The control plane does not answer", "Check that it runs, then try again.");
+  new ProblemError(
+    0,
+    "unreachable",
+    "The control plane does not answer",
+    "Check that it runs, then try again.",
+  );
 
 /** Reads a refusal; a proxy in between may have answered with something that is no problem document. */
 export async function problemOf(response: Response): Promise<ProblemError> {
@@ -36,7 +41,14 @@ export async function problemOf(response: Response): Promise<ProblemError> {
   const text = await response.text().catch(() => "");
   const body = parsed(text);
   if (!body) {
-    return new ProblemError(response.status, "unknown", `The answer was ${response.status}`, undefined, [], requestId);
+    return new ProblemError(
+      response.status,
+      "unknown",
+      `The answer was ${response.status}`,
+      undefined,
+      [],
+      requestId,
+    );
   }
   return new ProblemError(
     response.status,
@@ -51,7 +63,12 @@ export async function problemOf(response: Response): Promise<ProblemError> {
 /** Any thrown value as a problem that can be shown. */
 export function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
-  return new ProblemError(-1, "broken", "Something broke in this page", error instanceof Error ? error.message : undefined);
+  return new ProblemError(
+    -1,
+    "broken",
+    "Something broke in this page",
+    error instanceof Error ? error.message : undefined,
+  );
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
@@ -66,7 +83,13 @@ function parsed(text: string): Record<string, unknown> | undefined {
 function fieldProblem(entry: unknown): FieldProblem[] {
   if (!entry || typeof entry !== "object") return [];
   const { pointer, code, detail } = entry as Record<string, unknown>;
-  return [{ pointer: string(pointer) ?? "", code: string(code) ?? "invalid", detail: string(detail) ?? "is not valid" }];
+  return [
+    {
+      pointer: string(pointer) ?? "",
+      code: string(code) ?? "invalid",
+      detail: string(detail) ?? "is not valid",
+    },
+  ];
 }
 
 function string(value: unknown): string | undefined {

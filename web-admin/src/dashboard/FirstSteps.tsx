@@ -53,7 +53,11 @@ export function FirstSteps({ counts }: { counts: Record<string, number> }) {
         {steps.map((step, index) => (
           <li key={step.kind}>
             <span className="step-mark" data-done={done[index]}>
-              {done[index] ? <CheckIcon size={14} aria-label="done" aria-hidden={false} role="img" /> : index + 1}
+              {done[index] ? (
+                <CheckIcon size={14} aria-label="done" aria-hidden={false} role="img" />
+              ) : (
+                index + 1
+              )}
             </span>
             <div style={{ flex: 1 }}>
               <Text fw={560} c={done[index] ? "dimmed" : undefined}>

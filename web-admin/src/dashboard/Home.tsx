@@ -21,6 +21,8 @@ const kinds: [kind: string, page: string, words: [one: string, many: string]][] 
   ["policy", "/policies", ["policy", "policies"]],
 ];
 
+const recentChanges = () => ({ ...revisions(undefined, 8), refetchInterval: 5_000 });
+
 export function Home() {
   const now = useQuery(status());
   return (
@@ -43,11 +45,7 @@ function Overview({ now }: { now: GatewayStatus }) {
         <Panel>
           <span className="label">Revision</span>
           <div className="stat-number">r{now.revision}</div>
-          <Text size="sm" c="dimmed" mt={6}>
-            <Link className="link" to="/changes/$revision" params={{ revision: String(now.revision) }}>
-              What it changed
-            </Link>
-          </Text>
+          <Newest />
         </Panel>
         <Panel>
           <span className="label">Nodes on it</span>
@@ -74,6 +72,20 @@ function Overview({ now }: { now: GatewayStatus }) {
       </Panel>
       <RecentChanges />
     </Stack>
+  );
+}
+
+/** What the newest revision was about. */
+function Newest() {
+  const newest = useQuery(recentChanges()).data?.data[0];
+  if (!newest) return null;
+  return (
+    <div style={{ marginTop: 8 }}>
+      <ChangeList changes={newest.changes.slice(0, 1)} />
+      <Text size="xs" c="dimmed" mt={4}>
+        {newest.actor}, <Time at={newest.at} />
+      </Text>
+    </div>
   );
 }
 
@@ -107,7 +119,7 @@ function Fleet({ current, total }: { current: number; total: number }) {
 }
 
 function RecentChanges() {
-  const recent = useQuery({ ...revisions(undefined, 8), refetchInterval: 5_000 });
+  const recent = useQuery(recentChanges());
   return (
     <Panel
       title="Recent changes"

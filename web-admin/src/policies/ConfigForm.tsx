@@ -32,7 +32,10 @@ export function ConfigForm({ schema, config, onChange, problems }: Props) {
       extraErrors={extraErrors}
       showErrorList={false}
       uiSchema={{ "ui:submitButtonOptions": { norender: true } }}
-      experimental_defaultFormStateBehavior={{ emptyObjectFields: "skipDefaults", arrayMinItems: { populate: "never" } }}
+      experimental_defaultFormStateBehavior={{
+        emptyObjectFields: "skipDefaults",
+        arrayMinItems: { populate: "never" },
+      }}
     />
   );
 }

@@ -25,7 +25,12 @@ function prepared(value: unknown): unknown {
   schema = withoutNull(schema);
   for (const key of ["oneOf", "anyOf"] as const) {
     const options = schema[key];
-    if (Array.isArray(options)) schema[key] = options.flatMap(constants).map(titled);
+    if (!Array.isArray(options)) continue;
+    const each = options.flatMap(constants).map(titled);
+    schema[key] = each;
+    const type =
+      each.every((option) => isSchema(option) && "const" in option) && typeof (each[0] as Schema)?.const;
+    if (type && !schema.type) schema.type = type;
   }
   return schema;
 }

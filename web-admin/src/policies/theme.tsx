@@ -3,7 +3,6 @@ import {
   ActionIcon,
   Button,
   type ButtonProps,
-  Fieldset,
   Group,
   Select,
   Stack,
@@ -33,11 +32,21 @@ import { DownIcon, PlusIcon, TrashIcon, UpIcon } from "../ui/icons.tsx";
 import { defaultKey, fieldWords } from "./schema.ts";
 
 function words(label: string, schema: RJSFSchema): string {
-  return schema.title ?? fieldWords(label);
+  return schema.title ?? fieldWords(label.replace(/-(\d+)$/, " $1"));
 }
 
 /** What every input of ours is told. */
-function told({ id, label, hideLabel, schema, options, required, disabled, readonly, rawErrors }: WidgetProps) {
+function told({
+  id,
+  label,
+  hideLabel,
+  schema,
+  options,
+  required,
+  disabled,
+  readonly,
+  rawErrors,
+}: WidgetProps) {
   return {
     id,
     label: hideLabel ? undefined : words(label, schema),
@@ -68,7 +77,9 @@ function Input(props: WidgetProps) {
       placeholder={placeholder || (fallback === undefined ? undefined : String(fallback))}
       autoComplete="off"
       spellCheck={false}
-      onChange={(event) => onChange(event.currentTarget.value === "" ? options.emptyValue : event.currentTarget.value)}
+      onChange={(event) =>
+        onChange(event.currentTarget.value === "" ? options.emptyValue : event.currentTarget.value)
+      }
       onBlur={(event) => onBlur(id, event.currentTarget.value)}
       onFocus={(event) => onFocus(id, event.currentTarget.value)}
     />
@@ -84,7 +95,9 @@ function LongText(props: WidgetProps) {
       minRows={3}
       maxRows={16}
       value={value ?? ""}
-      onChange={(event) => onChange(event.currentTarget.value === "" ? options.emptyValue : event.currentTarget.value)}
+      onChange={(event) =>
+        onChange(event.currentTarget.value === "" ? options.emptyValue : event.currentTarget.value)
+      }
       onBlur={(event) => onBlur(id, event.currentTarget.value)}
     />
   );
@@ -109,7 +122,8 @@ function Choice(props: WidgetProps) {
   const fallback = preset(schema);
   if (multiple) {
     const chosen = Array.isArray(value) ? value.map(String) : [];
-    const given = (names: string[]) => choices.filter((choice) => names.includes(String(choice.value))).map((choice) => choice.value);
+    const given = (names: string[]) =>
+      choices.filter((choice) => names.includes(String(choice.value))).map((choice) => choice.value);
     return (
       <TagsInput
         {...told(props)}
@@ -148,10 +162,19 @@ function Field({ children, errors, hidden, schema, ...rest }: FieldTemplateProps
   );
 }
 
-function ObjectField({ title, description, properties, schema, fieldPathId, onAddProperty, disabled, readonly }: ObjectFieldTemplateProps) {
+function ObjectField({
+  title,
+  description,
+  properties,
+  schema,
+  fieldPathId,
+  onAddProperty,
+  disabled,
+  readonly,
+}: ObjectFieldTemplateProps) {
   const root = fieldPathId.path.length === 0;
   const inside = (
-    <Stack gap="md">
+    <div className="parts">
       {properties.length === 0 && root && !schema.additionalProperties && (
         <Text size="sm" c="dimmed">
           Nothing to set: this kind works as it is.
@@ -165,25 +188,36 @@ function ObjectField({ title, description, properties, schema, fieldPathId, onAd
           </AddButton>
         </div>
       )}
-    </Stack>
+    </div>
   );
   if (root) return inside;
   return (
-    <Fieldset legend={title ? words(title, {}) : undefined} radius="md" variant="default">
+    <fieldset className="part">
+      {title && <legend>{words(title, {})}</legend>}
       {description && (
         <Text size="xs" c="dimmed" mb="xs" component="div">
           {description}
         </Text>
       )}
       {inside}
-    </Fieldset>
+    </fieldset>
   );
 }
 
-function ArrayField({ title, items, canAdd, onAddClick, schema, rawErrors, disabled, readonly }: ArrayFieldTemplateProps) {
+function ArrayField({
+  title,
+  items,
+  canAdd,
+  onAddClick,
+  schema,
+  rawErrors,
+  disabled,
+  readonly,
+}: ArrayFieldTemplateProps) {
   const name = words(title, schema);
   return (
-    <Fieldset legend={name} radius="md" variant="default">
+    <fieldset className="part">
+      <legend>{name}</legend>
       {schema.description && (
         <Text size="xs" c="dimmed" mb="sm">
           {schema.description}
@@ -204,7 +238,7 @@ function ArrayField({ title, items, canAdd, onAddClick, schema, rawErrors, disab
           </Text>
         )}
       </Stack>
-    </Fieldset>
+    </fieldset>
   );
 }
 
@@ -215,17 +249,29 @@ function ArrayItem({ children, buttonsProps: does, index, hasToolbar }: ArrayFie
       {hasToolbar && (
         <Group gap={2} wrap="nowrap" mt={4}>
           {does.hasMoveUp && (
-            <ActionIcon aria-label={`Move entry ${index + 1} up`} onClick={does.onMoveUpItem} disabled={does.disabled}>
+            <ActionIcon
+              aria-label={`Move entry ${index + 1} up`}
+              onClick={does.onMoveUpItem}
+              disabled={does.disabled}
+            >
               <UpIcon size={15} />
             </ActionIcon>
           )}
           {does.hasMoveDown && (
-            <ActionIcon aria-label={`Move entry ${index + 1} down`} onClick={does.onMoveDownItem} disabled={does.disabled}>
+            <ActionIcon
+              aria-label={`Move entry ${index + 1} down`}
+              onClick={does.onMoveDownItem}
+              disabled={does.disabled}
+            >
               <DownIcon size={15} />
             </ActionIcon>
           )}
           {does.hasRemove && (
-            <ActionIcon aria-label={`Remove entry ${index + 1}`} onClick={does.onRemoveItem} disabled={does.disabled}>
+            <ActionIcon
+              aria-label={`Remove entry ${index + 1}`}
+              onClick={does.onRemoveItem}
+              disabled={does.disabled}
+            >
               <TrashIcon size={15} />
             </ActionIcon>
           )}
@@ -250,13 +296,33 @@ function Alternatives({ selector, optionSchemaField }: MultiSchemaFieldTemplateP
 }
 
 /** A field whose name is the operator's to choose. */
-function Additional({ children, schema, id, label, onKeyRenameBlur, onRemoveProperty, disabled, readonly }: WrapIfAdditionalTemplateProps) {
+function Additional({
+  children,
+  schema,
+  id,
+  label,
+  onKeyRenameBlur,
+  onRemoveProperty,
+  disabled,
+  readonly,
+}: WrapIfAdditionalTemplateProps) {
   if (!(ADDITIONAL_PROPERTY_FLAG in schema)) return <div>{children}</div>;
   return (
     <Group align="flex-end" gap="xs" wrap="nowrap">
-      <TextInput label="Name" id={`${id}-key`} defaultValue={label} onBlur={onKeyRenameBlur} disabled={disabled || readonly} />
+      <TextInput
+        label="Name"
+        id={`${id}-key`}
+        defaultValue={label}
+        onBlur={onKeyRenameBlur}
+        disabled={disabled || readonly}
+      />
       <div style={{ flex: 1 }}>{children}</div>
-      <ActionIcon size={34} aria-label={`Remove ${label}`} onClick={onRemoveProperty} disabled={disabled || readonly}>
+      <ActionIcon
+        size={34}
+        aria-label={`Remove ${label}`}
+        onClick={onRemoveProperty}
+        disabled={disabled || readonly}
+      >
         <TrashIcon size={15} />
       </ActionIcon>
     </Group>
@@ -283,7 +349,8 @@ function Errors({ errors }: FieldErrorProps) {
 function Unsupported({ fieldPathId }: UnsupportedFieldProps) {
   return (
     <Text size="sm" c="dimmed">
-      <span className="mono">{fieldPathId?.path.join(".") || "This part"}</span> has no form: set it in the JSON tab.
+      <span className="mono">{fieldPathId?.path.join(".") || "This part"}</span> has no form: set it in the
+      JSON tab.
     </Text>
   );
 }

@@ -23,7 +23,10 @@ export const validator: ValidatorType = {
   isValid(schema, data, root) {
     // A part of a schema may refer to definitions of the whole.
     const { $defs, definitions } = root as RJSFSchema;
-    return judged({ ...($defs ? { $defs } : {}), ...(definitions ? { definitions } : {}), ...schema }, data).length === 0;
+    return (
+      judged({ ...($defs ? { $defs } : {}), ...(definitions ? { definitions } : {}), ...schema }, data)
+        .length === 0
+    );
   },
   rawValidation(schema, data) {
     return { errors: judged(schema, data) as never[] };
@@ -40,7 +43,9 @@ function judged(schema: unknown, data: unknown): Judged[] {
   const { valid, errors } = new Validator(schema as Schema, "2020-12", false).validate(plain(data));
   if (valid) return [];
   return errors
-    .filter((error) => !["properties", "items", "$ref", "additionalProperties", "allOf"].includes(error.keyword))
+    .filter(
+      (error) => !["properties", "items", "$ref", "additionalProperties", "allOf"].includes(error.keyword),
+    )
     .map((error) => ({ pointer: error.instanceLocation.replace(/^#/, ""), message: error.error }));
 }
 

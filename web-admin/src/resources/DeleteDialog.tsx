@@ -1,10 +1,11 @@
-import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { changed } from "../api/cache.ts";
 import { etag, type Noun } from "../api/noun.ts";
 import type { Resource } from "../api/types.ts";
+import { Dialog } from "../ui/Dialog.tsx";
 import { ProblemAlert } from "../ui/ProblemAlert.tsx";
 
 interface Props {
@@ -25,14 +26,14 @@ export function DeleteDialog({ noun, resource, onClose }: Props) {
     },
   });
   return (
-    <Modal opened onClose={onClose} title={`Delete ${resource.name}?`}>
+    <Dialog onClose={onClose} title={`Delete ${resource.name}?`}>
       <Stack>
         {remove.error ? (
           <ProblemAlert error={remove.error} />
         ) : (
           <Text size="sm">
-            The {noun.one} <b className="wrap">{resource.name}</b> is taken out at the next revision, on all nodes. What
-            it was stays in the changes.
+            The {noun.one} <b className="wrap">{resource.name}</b> is taken out at the next revision, on all
+            nodes. What it was stays in the changes.
           </Text>
         )}
         <Group justify="flex-end" gap="xs">
@@ -44,6 +45,6 @@ export function DeleteDialog({ noun, resource, onClose }: Props) {
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

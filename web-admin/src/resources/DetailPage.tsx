@@ -30,7 +30,11 @@ export function DetailPage<T extends Resource>({ noun, name, badges, facts, chil
   if (!resource) {
     return (
       <Page title={name} crumbs={crumbs}>
-        {found.error ? <ProblemAlert error={found.error} again={() => found.refetch()} /> : <Skeleton h={180} radius="md" />}
+        {found.error ? (
+          <ProblemAlert error={found.error} again={() => found.refetch()} />
+        ) : (
+          <Skeleton h={180} radius="md" />
+        )}
       </Page>
     );
   }
@@ -43,17 +47,20 @@ export function DetailPage<T extends Resource>({ noun, name, badges, facts, chil
       actions={<Actions noun={noun} resource={resource} onDelete={() => setDeleting(true)} />}
     >
       <Stack gap="lg">
-        <Panel title={capital(noun.one)}>
+        <Panel title={capital(noun.one)} aside={<Id id={resource.id} />}>
           <Facts
             facts={[
               ...facts(resource),
               ["Tags", <Tags key="tags" tags={resource.tags} />],
-              ["Id", <Id key="id" id={resource.id} />],
               [
                 "Changed",
                 <span key="changed">
                   <Time at={resource.updated_at} /> in{" "}
-                  <Link className="link" to="/changes/$revision" params={{ revision: String(resource.revision) }}>
+                  <Link
+                    className="link"
+                    to="/changes/$revision"
+                    params={{ revision: String(resource.revision) }}
+                  >
                     <Mono>r{resource.revision}</Mono>
                   </Link>
                 </span>,

@@ -31,16 +31,29 @@ export interface FormSpec<T extends Resource, W, V extends Values> {
   lead?: string;
 }
 
-export function NewPage<T extends Resource, W, V extends Values>(props: { spec: FormSpec<T, W, V>; start?: Partial<V> }) {
+export function NewPage<T extends Resource, W, V extends Values>(props: {
+  spec: FormSpec<T, W, V>;
+  start?: Partial<V>;
+}) {
   const { noun, lead } = props.spec;
   return (
-    <Page title={`Create ${noun.one}`} lead={lead} crumbs={[{ label: capital(noun.many), to: noun.page as never }]}>
+    <Page
+      title={`Create ${noun.one}`}
+      lead={lead}
+      crumbs={[{ label: capital(noun.many), to: noun.page as never }]}
+    >
       <ResourceForm {...props} />
     </Page>
   );
 }
 
-export function EditPage<T extends Resource, W, V extends Values>({ spec, name }: { spec: FormSpec<T, W, V>; name: string }) {
+export function EditPage<T extends Resource, W, V extends Values>({
+  spec,
+  name,
+}: {
+  spec: FormSpec<T, W, V>;
+  name: string;
+}) {
   const { noun } = spec;
   const found = useQuery({ ...noun.read(name), refetchOnMount: "always" });
   // The version that is being edited stays the one that was opened, whatever is read meanwhile.
@@ -75,11 +88,20 @@ interface FormProps<T extends Resource, W, V extends Values> {
   onReload?: (latest: T) => void;
 }
 
-function ResourceForm<T extends Resource, W, V extends Values>({ spec, base, start, onReload }: FormProps<T, W, V>) {
+function ResourceForm<T extends Resource, W, V extends Values>({
+  spec,
+  base,
+  start,
+  onReload,
+}: FormProps<T, W, V>) {
   const { noun } = spec;
   const navigate = useNavigate();
   const readOnly = useReadOnly();
-  const form = useForm<V>({ initialValues: { ...spec.values(base), ...start }, validate: spec.validate, clearInputErrorOnChange: true });
+  const form = useForm<V>({
+    initialValues: { ...spec.values(base), ...start },
+    validate: spec.validate,
+    clearInputErrorOnChange: true,
+  });
   const [rest, setRest] = useState<FieldProblem[]>([]);
   const [latest, setLatest] = useState<T>();
 
@@ -97,7 +119,8 @@ function ResourceForm<T extends Resource, W, V extends Values>({ spec, base, sta
       setRest(found.rest);
       form.setErrors(found.fields);
       focusFirst(found.fields);
-      if (problem.status === 412 && base) setLatest(await cache.fetchQuery({ ...noun.read(base.id), staleTime: 0 }));
+      if (problem.status === 412 && base)
+        setLatest(await cache.fetchQuery({ ...noun.read(base.id), staleTime: 0 }));
     },
   });
 
@@ -112,7 +135,10 @@ function ResourceForm<T extends Resource, W, V extends Values>({ spec, base, sta
   const toldAtFields = problem && problem.errors.length > 0 && rest.length === 0;
 
   return (
-    <form noValidate onSubmit={form.onSubmit((values) => save.mutate(spec.document(values, base)), focusFirst)}>
+    <form
+      noValidate
+      onSubmit={form.onSubmit((values) => save.mutate(spec.document(values, base)), focusFirst)}
+    >
       <div className="form-grid">
         <Stack gap="md">
           {latest && base ? (
@@ -172,8 +198,8 @@ function Stale<T extends Resource>({ base, latest, onReload }: { base: T; latest
     <Alert role="alert" color="yellow" title={`${latest.name} was changed meanwhile`}>
       <Stack gap="sm">
         <Text size="sm">
-          You opened it at revision {base.revision}; it is at revision {latest.revision} now. Nothing of yours was saved.
-          Reload to work on the newest version; what you entered here is dropped.
+          You opened it at revision {base.revision}; it is at revision {latest.revision} now. Nothing of yours
+          was saved. Reload to work on the newest version; what you entered here is dropped.
         </Text>
         <Panel title="What changed" flush>
           <Diff before={shown(base)} after={shown(latest)} label="What changed meanwhile" />
@@ -188,6 +214,12 @@ function Stale<T extends Resource>({ base, latest, onReload }: { base: T; latest
   );
 }
 
-function shown({ id: _id, revision: _revision, created_at: _created, updated_at: _updated, ...document }: Resource) {
+function shown({
+  id: _id,
+  revision: _revision,
+  created_at: _created,
+  updated_at: _updated,
+  ...document
+}: Resource) {
   return document;
 }

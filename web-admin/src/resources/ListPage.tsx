@@ -63,10 +63,19 @@ export function ListPage<T extends Resource>({ noun, search, lead, icon, columns
                 </Button>
               }
             >
-              {search.q ? `Nothing has “${search.q}” in its name or description.` : "This page of the list is empty."}
+              {search.q
+                ? `Nothing has “${search.q}” in its name or description.`
+                : "This page of the list is empty."}
             </Empty>
           )}
-          {!nothing && <DataTable label={capital(noun.many)} columns={all} rows={list.data?.data} rowKey={(row) => row.id} />}
+          {!nothing && (
+            <DataTable
+              label={capital(noun.many)}
+              columns={all}
+              rows={list.data?.data}
+              rowKey={(row) => row.id}
+            />
+          )}
           {(search.cursor || list.data?.next) && <Pager noun={noun} search={search} next={list.data?.next} />}
         </section>
       )}
@@ -91,14 +100,22 @@ export function CreateButton({ noun }: { noun: Pick<Noun, "one" | "page"> }) {
   if (reason) {
     return (
       <Tooltip label={reason}>
-        <Button leftSection={<PlusIcon size={15} />} data-disabled aria-disabled onClick={(event) => event.preventDefault()}>
+        <Button
+          leftSection={<PlusIcon size={15} />}
+          data-disabled
+          aria-disabled
+          onClick={(event) => event.preventDefault()}
+        >
           {label}
         </Button>
       </Tooltip>
     );
   }
   return (
-    <Button leftSection={<PlusIcon size={15} />} renderRoot={(props) => <Link {...props} to={`${noun.page}/new` as never} />}>
+    <Button
+      leftSection={<PlusIcon size={15} />}
+      renderRoot={(props) => <Link {...props} to={`${noun.page}/new` as never} />}
+    >
       {label}
     </Button>
   );
@@ -137,13 +154,21 @@ function SearchBox({ noun, q }: { noun: Noun; q?: string }) {
         tell(event.currentTarget.value);
       }}
       variant="unstyled"
-      style={{ flex: 1 }}
+      className="search"
     />
   );
 }
 
 /** Lists page by key: there is a next page, and the way back is the way one came. */
-export function Pager({ noun, search, next }: { noun: { page: string }; search: Search; next?: string | null }) {
+export function Pager({
+  noun,
+  search,
+  next,
+}: {
+  noun: { page: string };
+  search: Search;
+  next?: string | null;
+}) {
   const router = useRouter();
   return (
     <Group justify="flex-end" gap="xs" p="sm" style={{ borderTop: "1px solid var(--line)" }}>
@@ -167,7 +192,9 @@ export function Pager({ noun, search, next }: { noun: { page: string }; search: 
         <Button
           variant="default"
           size="compact-sm"
-          renderRoot={(props) => <Link {...props} to={noun.page as never} search={{ ...search, cursor: next } as never} />}
+          renderRoot={(props) => (
+            <Link {...props} to={noun.page as never} search={{ ...search, cursor: next } as never} />
+          )}
         >
           Next page
         </Button>

@@ -15,7 +15,12 @@ interface Props {
 const shown = 20;
 
 /** Picks a resource by name. The server searches, so that ten thousand of them are no more work than ten. */
-export function RefSelect({ noun, value, onChange, ...input }: Props & { value?: string; onChange: (name: string) => void }) {
+export function RefSelect({
+  noun,
+  value,
+  onChange,
+  ...input
+}: Props & { value?: string; onChange: (name: string) => void }) {
   const { names, search, setSearch, nothing } = useNames(noun, value ? [value] : []);
   return (
     <Select
@@ -34,7 +39,12 @@ export function RefSelect({ noun, value, onChange, ...input }: Props & { value?:
   );
 }
 
-export function RefMultiSelect({ noun, value = [], onChange, ...input }: Props & { value?: string[]; onChange: (names: string[]) => void }) {
+export function RefMultiSelect({
+  noun,
+  value = [],
+  onChange,
+  ...input
+}: Props & { value?: string[]; onChange: (names: string[]) => void }) {
   const { names, search, setSearch, nothing } = useNames(noun, value);
   return (
     <MultiSelect

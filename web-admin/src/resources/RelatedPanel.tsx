@@ -31,12 +31,16 @@ export function RelatedPanel<T extends Resource>({ title, noun, related, none, n
             {found.map((each) => (
               <tr key={each.id}>
                 <td>
-                  <Link className="link wrap" to={`${noun.page}/$ref` as never} params={{ ref: each.name } as never}>
+                  <Link
+                    className="link wrap"
+                    to={`${noun.page}/$ref` as never}
+                    params={{ ref: each.name } as never}
+                  >
                     {each.name}
                   </Link>
                   {each.description && <span className="under">{each.description}</span>}
                 </td>
-                {note && <td className="end">{note(each)}</td>}
+                {note && <td className="note">{note(each)}</td>}
               </tr>
             ))}
           </tbody>

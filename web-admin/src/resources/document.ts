@@ -10,7 +10,11 @@ const readOnly = new Set(["id", "revision", "created_at", "updated_at"]);
 export function overlaid(base: object | undefined, fields: Record<string, unknown>): Record<string, unknown> {
   const kept = Object.entries(base ?? {}).filter(([key]) => !readOnly.has(key) && !(key in fields));
   const set = Object.entries(fields).filter(([, value]) => !empty(value));
-  return Object.fromEntries([...set.filter(([key]) => key === "name"), ...kept, ...set.filter(([key]) => key !== "name")]);
+  return Object.fromEntries([
+    ...set.filter(([key]) => key === "name"),
+    ...kept,
+    ...set.filter(([key]) => key !== "name"),
+  ]);
 }
 
 /** Whether a field says nothing, so that the default holds. `false` and 0 say nothing only where the form says so. */
@@ -44,7 +48,9 @@ export function placed(problems: FieldProblem[], places: Record<string, string>)
     .sort((a, b) => b.steps.length - a.steps.length);
   for (const problem of problems) {
     const steps = problem.pointer.split("/").slice(1);
-    const pattern = patterns.find((each) => each.steps.every((step, i) => steps[i] !== undefined && (step === "*" || step === steps[i])));
+    const pattern = patterns.find((each) =>
+      each.steps.every((step, i) => steps[i] !== undefined && (step === "*" || step === steps[i])),
+    );
     if (!pattern) {
       rest.push(problem);
       continue;

@@ -1,3 +1,4 @@
+import { Code } from "./Code.tsx";
 import { CopyButton } from "./CopyButton.tsx";
 import { type Call, curl } from "./curl.ts";
 import { Panel } from "./Panel.tsx";
@@ -7,10 +8,7 @@ export function CurlPanel({ call }: { call: Call }) {
   const text = curl({ ...call, url: window.location.origin + call.url });
   return (
     <Panel title="As a command" aside={<CopyButton text={text} what="command" />} flush>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <pre className="code" tabIndex={0} aria-label="curl command">
-        {text}
-      </pre>
+      <Code label="curl command">{text}</Code>
     </Panel>
   );
 }

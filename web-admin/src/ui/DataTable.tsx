@@ -1,4 +1,4 @@
-import { Skeleton } from "@mantine/core";
+import { Skeleton, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
 
 export interface Column<T> {
@@ -7,6 +7,8 @@ export interface Column<T> {
   /** Left out where the screen is narrow. */
   wide?: boolean;
   end?: boolean;
+  /** The title is told to those who hear the table, and not shown. */
+  untitled?: boolean;
 }
 
 interface Props<T> {
@@ -20,13 +22,13 @@ interface Props<T> {
 export function DataTable<T>({ label, columns, rows, rowKey }: Props<T>) {
   const named = (column: Column<T>) => [column.wide && "wide", column.end && "end"].filter(Boolean).join(" ");
   return (
-    <div style={{ overflowX: "auto" }}>
+    <div style={{ overflowX: "auto", position: "relative" }}>
       <table className="table" aria-label={label} aria-busy={!rows}>
         <thead>
           <tr>
             {columns.map((column) => (
               <th key={column.title} scope="col" className={`label ${named(column)}`}>
-                {column.title}
+                {column.untitled ? <VisuallyHidden>{column.title}</VisuallyHidden> : column.title}
               </th>
             ))}
           </tr>

@@ -1,4 +1,13 @@
-import { ActionIcon, AppShell, Burger, Group, Menu, Text, Tooltip, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  AppShell,
+  Burger,
+  Group,
+  Menu,
+  Text,
+  Tooltip,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps, Outlet, useNavigate } from "@tanstack/react-router";
@@ -7,6 +16,7 @@ import { session, signOut } from "../api/session.ts";
 import { status } from "../api/status.ts";
 import {
   ChangesIcon,
+  ChevronIcon,
   ConsumerIcon,
   DocsIcon,
   HomeIcon,
@@ -66,7 +76,13 @@ export function Shell() {
       </a>
       <AppShell.Header>
         <Group h="100%" px={{ base: "sm", md: "xl" }} gap="sm" wrap="nowrap">
-          <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={open ? "Close navigation" : "Open navigation"} />
+          <Burger
+            opened={open}
+            onClick={toggle}
+            hiddenFrom="sm"
+            size="sm"
+            aria-label={open ? "Close navigation" : "Open navigation"}
+          />
           <Pulse />
           <Group gap={4} ml="auto" wrap="nowrap">
             <Theme />
@@ -80,7 +96,14 @@ export function Shell() {
             <MarkIcon size={22} />
             Tidegate
           </Link>
-          <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" mr="sm" aria-label="Close navigation" />
+          <Burger
+            opened={open}
+            onClick={toggle}
+            hiddenFrom="sm"
+            size="sm"
+            mr="sm"
+            aria-label="Close navigation"
+          />
         </Group>
         <Navigation onGo={close} />
       </AppShell.Navbar>
@@ -145,8 +168,10 @@ function Pulse() {
   const { revision, nodes } = now.data;
   const all = nodes.current === nodes.total;
   return (
-    <Tooltip label={all ? "All nodes serve the newest revision" : "Some nodes do not serve the newest revision yet"}>
-      <Link to="/nodes" className="link" style={{ textDecoration: "none" }} aria-label={`Revision ${revision}, ${nodes.current} of ${nodes.total} nodes`}>
+    <Tooltip
+      label={all ? "All nodes serve the newest revision" : "Some nodes do not serve the newest revision yet"}
+    >
+      <Link to="/nodes" className="link" style={{ textDecoration: "none" }}>
         <Status tone={nodes.total === 0 ? "quiet" : all ? "good" : "warn"} dot>
           <span className="mono">r{revision}</span>
           <span>
@@ -201,9 +226,10 @@ function Account() {
     <Menu position="bottom-end" width={200}>
       <Menu.Target>
         <ActionIcon size={34} w="auto" px={8} aria-label={`Operator ${who?.operator ?? ""}`}>
-          <Text size="sm" fw={540} c="var(--mantine-color-text)" maw={160} truncate>
+          <Text size="sm" fw={540} c="var(--mantine-color-text)" maw={160} truncate mr={6}>
             {who?.operator}
           </Text>
+          <ChevronIcon size={13} style={{ rotate: "90deg" }} />
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>

@@ -19,7 +19,12 @@ export function diff(before: unknown, after: unknown): DiffLine[] {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
+  while (
+    tail < a.length - head &&
+    tail < b.length - head &&
+    a[a.length - 1 - tail] === b[b.length - 1 - tail]
+  )
+    tail++;
   return [
     ...marked(" ", a.slice(0, head)),
     ...between(a.slice(head, a.length - tail), b.slice(head, b.length - tail)),

@@ -41,8 +41,10 @@ export function Time({ at, never = "never" }: { at?: string | null; never?: stri
 
 export function Id({ id, what = "id" }: { id: string; what?: string }) {
   return (
-    <span style={{ display: "inline-flex", alignItems: "center", gap: 6, maxWidth: "100%" }}>
-      <span className="mono wrap">{id}</span>
+    <span style={{ display: "inline-flex", alignItems: "center", gap: 4, maxWidth: "100%" }}>
+      <span className="mono wrap" style={{ fontSize: "0.75rem", color: "var(--mantine-color-dimmed)" }}>
+        {id}
+      </span>
       <CopyButton text={id} what={what} />
     </span>
   );

@@ -1,4 +1,17 @@
-import { ActionIcon, Alert, Badge, Button, type CSSVariablesResolver, createTheme, Input, type MantineColorsTuple, Modal, Paper, Tabs, Tooltip } from "@mantine/core";
+import {
+  ActionIcon,
+  Alert,
+  Badge,
+  Button,
+  type CSSVariablesResolver,
+  createTheme,
+  Input,
+  type MantineColorsTuple,
+  Paper,
+  Switch,
+  Tabs,
+  Tooltip,
+} from "@mantine/core";
 
 const tide: MantineColorsTuple = [
   "#e8fbf7",
@@ -26,6 +39,9 @@ const dark: MantineColorsTuple = [
   "#06090c",
 ];
 
+/** The tone of ours that stands for a colour of an alert. */
+const tones: Record<string, string> = { red: "bad", yellow: "warn", teal: "accent" };
+
 export const theme = createTheme({
   primaryColor: "tide",
   primaryShade: 7,
@@ -42,6 +58,7 @@ export const theme = createTheme({
   },
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.125rem" },
   defaultRadius: "sm",
+  respectReducedMotion: true,
   radius: { xs: "3px", sm: "5px", md: "8px", lg: "12px", xl: "20px" },
   cursorType: "pointer",
   components: {
@@ -50,13 +67,24 @@ export const theme = createTheme({
     Input: Input.extend({ defaultProps: { size: "sm" } }),
     Badge: Badge.extend({ defaultProps: { radius: "sm", variant: "light" } }),
     Paper: Paper.extend({ defaultProps: { radius: "md" } }),
-    Alert: Alert.extend({ defaultProps: { radius: "md", variant: "light" } }),
-    Modal: Modal.extend({
-      defaultProps: { radius: "md", centered: true, overlayProps: { backgroundOpacity: 0.6, blur: 2 } },
-      styles: { title: { fontWeight: 620, fontSize: "1rem" } },
+    Alert: Alert.extend({
+      defaultProps: { radius: "md", variant: "light" },
+      vars: (_theme, { color }) => {
+        const tone = tones[color ?? ""] ?? "quiet";
+        return {
+          root: {
+            "--alert-bg": `var(--${tone}-soft)`,
+            "--alert-color": `var(--${tone})`,
+            "--alert-bd": `1px solid color-mix(in srgb, var(--${tone}) 28%, transparent)`,
+          },
+        };
+      },
     }),
+    Switch: Switch.extend({ defaultProps: { withThumbIndicator: false } }),
     Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
-    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 250, withArrow: true, events: { hover: true, focus: true, touch: true } } }),
+    Tooltip: Tooltip.extend({
+      defaultProps: { openDelay: 250, withArrow: true, events: { hover: true, focus: true, touch: true } },
+    }),
   },
 });
 

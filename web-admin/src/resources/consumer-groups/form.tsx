@@ -10,7 +10,8 @@ export const groupForm: FormSpec<ConsumerGroup, Written, Common> = {
   noun: consumerGroups,
   lead: "Consumers that are treated alike. Policies can be attached to the group.",
   values: common,
-  document: (v, base) => overlaid(base, { name: v.name, description: v.description, tags: v.tags }) as Written,
+  document: (v, base) =>
+    overlaid(base, { name: v.name, description: v.description, tags: v.tags }) as Written,
   places: commonPlaces,
   validate: commonChecks,
   fields: (form) => <CommonFields form={form} like="gold" />,

@@ -6,6 +6,7 @@ import { DetailPage } from "../DetailPage.tsx";
 import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
 import { consumerGroups, consumers, policies } from "../nouns.ts";
+import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
 import { groupForm } from "./form.tsx";
 
@@ -39,6 +40,7 @@ export function GroupDetail() {
             title="Policies"
             noun={policies}
             related={(policy) => policy.scope?.group === group.name}
+            note={(policy) => <KindNote policy={policy} />}
             none="No policy is attached to this group."
           />
         </>

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useMutation } from "@tanstack/react-query";
 import { changed } from "../../api/cache.ts";
@@ -6,6 +6,7 @@ import { asProblem } from "../../api/problem.ts";
 import type { IssuedKey } from "../../api/types.ts";
 import { CopyButton } from "../../ui/CopyButton.tsx";
 import { CurlPanel } from "../../ui/CurlPanel.tsx";
+import { Dialog } from "../../ui/Dialog.tsx";
 import { ProblemAlert } from "../../ui/ProblemAlert.tsx";
 import { AppliedAlert } from "../AppliedAlert.tsx";
 import { placed } from "../document.ts";
@@ -26,7 +27,7 @@ export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClos
 
   if (issue.data) return <ShownOnce issued={issue.data} consumer={consumer} onClose={onClose} />;
   return (
-    <Modal opened onClose={onClose} title={`Issue a key for ${consumer}`} size="lg">
+    <Dialog onClose={onClose} title={`Issue a key for ${consumer}`} wide>
       <form onSubmit={form.onSubmit(() => issue.mutate(request))}>
         <Stack>
           {issue.error && <ProblemAlert error={issue.error} entries={rest} />}
@@ -44,7 +45,9 @@ export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClos
             description="In your time zone. Left empty, it never does."
             {...form.getInputProps("expires")}
           />
-          <CurlPanel call={{ method: "POST", url: `${consumers.item(consumer)}/keys?wait=all`, body: request }} />
+          <CurlPanel
+            call={{ method: "POST", url: `${consumers.item(consumer)}/keys?wait=all`, body: request }}
+          />
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>
               Cancel
@@ -55,7 +58,7 @@ export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClos
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -68,23 +71,28 @@ function keyRequest({ label, expires }: { label: string; expires: string }): Key
 }
 
 /** The key, once. Closing by a stray click would lose it, so only the button closes. */
-function ShownOnce({ issued, consumer, onClose }: { issued: IssuedKey; consumer: string; onClose: () => void }) {
+function ShownOnce({
+  issued,
+  consumer,
+  onClose,
+}: {
+  issued: IssuedKey;
+  consumer: string;
+  onClose: () => void;
+}) {
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={`The key of ${consumer}`}
-      size="lg"
-      closeOnClickOutside={false}
-      closeOnEscape={false}
-      withCloseButton={false}
-    >
+    <Dialog onClose={onClose} title={`The key of ${consumer}`} wide firm>
       <Stack>
         <Text size="sm">Copy it now: it is shown this once, and only its hash is kept.</Text>
-        <Group gap="xs" wrap="nowrap" align="stretch">
-          <code className="code boxed secret" aria-label="Key">
-            {issued.key}
-          </code>
+        <Group gap="xs" wrap="nowrap" align="flex-end">
+          <TextInput
+            label="Key"
+            readOnly
+            value={issued.key}
+            onFocus={(event) => event.currentTarget.select()}
+            classNames={{ input: "mono" }}
+            style={{ flex: 1 }}
+          />
           <CopyButton text={issued.key} what="key" wide />
         </Group>
         {issued.applied && <AppliedAlert applied={issued.applied} does="knows this key" />}
@@ -92,6 +100,6 @@ function ShownOnce({ issued, consumer, onClose }: { issued: IssuedKey; consumer:
           <Button onClick={onClose}>I have stored it</Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

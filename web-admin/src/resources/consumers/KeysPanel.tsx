@@ -54,7 +54,8 @@ export function KeysPanel({ consumer }: { consumer: string }) {
               { title: "Expires", cell: (key) => <Expiry at={key.expires_at} /> },
               { title: "Issued", wide: true, cell: (key) => <Time at={key.created_at} /> },
               {
-                title: "",
+                title: "Actions",
+                untitled: true,
                 end: true,
                 cell: (key) => (
                   <Button
@@ -73,7 +74,9 @@ export function KeysPanel({ consumer }: { consumer: string }) {
         )
       )}
       {issuing && <IssueKeyDialog consumer={consumer} onClose={() => setIssuing(false)} />}
-      {revoking && <RevokeKeyDialog consumer={consumer} issued={revoking} onClose={() => setRevoking(undefined)} />}
+      {revoking && (
+        <RevokeKeyDialog consumer={consumer} issued={revoking} onClose={() => setRevoking(undefined)} />
+      )}
     </Panel>
   );
 }

@@ -1,7 +1,8 @@
-import { Button, Group, Loader, Modal, Stack, Text } from "@mantine/core";
+import { Button, Group, Loader, Stack, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { changed } from "../../api/cache.ts";
 import type { Key } from "../../api/types.ts";
+import { Dialog } from "../../ui/Dialog.tsx";
 import { ProblemAlert } from "../../ui/ProblemAlert.tsx";
 import { AppliedAlert } from "../AppliedAlert.tsx";
 import { revokeKey } from "./keys.ts";
@@ -20,7 +21,7 @@ export function RevokeKeyDialog({ consumer, issued, onClose }: Props) {
   });
   const name = issued.label || issued.hint;
   return (
-    <Modal opened onClose={onClose} title={`Revoke ${name}?`}>
+    <Dialog onClose={onClose} title={`Revoke ${name}?`}>
       <Stack>
         {revoke.error && <ProblemAlert error={revoke.error} />}
         {revoke.isSuccess ? (
@@ -37,8 +38,8 @@ export function RevokeKeyDialog({ consumer, issued, onClose }: Props) {
         ) : (
           <>
             <Text size="sm">
-              Calls of {consumer} with <span className="mono">{issued.hint}</span> are refused from then on. This cannot
-              be taken back; another key can be issued at any time.
+              Calls of {consumer} with <span className="mono">{issued.hint}</span> are refused from then on.
+              This cannot be taken back; another key can be issued at any time.
             </Text>
             <Group justify="flex-end" gap="xs">
               {revoke.isPending && (
@@ -59,6 +60,6 @@ export function RevokeKeyDialog({ consumer, issued, onClose }: Props) {
           </>
         )}
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -5,7 +5,9 @@ import type { Applied, IssuedKey } from "../../api/types.ts";
 const wait = { wait: "all", timeout: "5s" } as const;
 
 export const keys = (consumer: string) =>
-  api.queryOptions("get", "/v1/consumers/{ref}/keys", { params: { path: { ref: consumer }, query: { limit: 1000 } } });
+  api.queryOptions("get", "/v1/consumers/{ref}/keys", {
+    params: { path: { ref: consumer }, query: { limit: 1000 } },
+  });
 
 export interface KeyRequest {
   label?: string;
@@ -15,7 +17,10 @@ export interface KeyRequest {
 /** The one time that the key itself is told. */
 export async function issueKey(consumer: string, request: KeyRequest): Promise<IssuedKey> {
   return body(
-    await client.POST("/v1/consumers/{ref}/keys", { params: { path: { ref: consumer }, query: wait }, body: request }),
+    await client.POST("/v1/consumers/{ref}/keys", {
+      params: { path: { ref: consumer }, query: wait },
+      body: request,
+    }),
   );
 }
 

@@ -5,6 +5,7 @@ import { DetailPage } from "../DetailPage.tsx";
 import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
 import { consumers, policies } from "../nouns.ts";
+import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
 import { ConsumerTabs } from "./ConsumerTabs.tsx";
 import { consumerForm } from "./form.tsx";
@@ -20,7 +21,11 @@ export function ConsumerList() {
       tabs={<ConsumerTabs />}
       columns={[
         { title: "Groups", cell: (consumer) => <Groups groups={consumer.groups} /> },
-        { title: "Custom id", wide: true, cell: (consumer) => (consumer.custom_id ? <Mono>{consumer.custom_id}</Mono> : <Nothing />) },
+        {
+          title: "Custom id",
+          wide: true,
+          cell: (consumer) => (consumer.custom_id ? <Mono>{consumer.custom_id}</Mono> : <Nothing />),
+        },
       ]}
       teaches="A consumer is an application that calls. Create one, then issue it a key; a key-auth policy asks for that key."
     />
@@ -35,7 +40,10 @@ export function ConsumerDetail() {
       name={ref}
       facts={(consumer) => [
         ["Groups", <Groups key="groups" groups={consumer.groups} />],
-        ["Custom id", consumer.custom_id ? <Mono key="custom">{consumer.custom_id}</Mono> : <Nothing key="custom" />],
+        [
+          "Custom id",
+          consumer.custom_id ? <Mono key="custom">{consumer.custom_id}</Mono> : <Nothing key="custom" />,
+        ],
       ]}
     >
       {(consumer) => (
@@ -45,6 +53,7 @@ export function ConsumerDetail() {
             title="Policies"
             noun={policies}
             related={(policy) => policy.scope?.consumer === consumer.name}
+            note={(policy) => <KindNote policy={policy} />}
             none="No policy is attached to this consumer."
           />
         </>

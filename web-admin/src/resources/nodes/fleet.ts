@@ -23,9 +23,3 @@ export const meanings: Record<GatewayNode["status"], string> = {
   rejected: "It refused a revision and serves the last good one",
   silent: "It has not been heard from; it goes on serving what it has",
 };
-
-/** How many revisions a node has yet to take, by the class that is further back. */
-export function lag(node: Pick<GatewayNode, "status" | "identity_revision" | "traffic_revision">, head: number): number {
-  if (node.status === "current") return 0;
-  return Math.max(0, head - Math.min(node.identity_revision, node.traffic_revision));
-}

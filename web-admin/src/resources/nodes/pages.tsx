@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, Stack, Text, Tooltip } from "@mantine/core";
+import { Alert, Button, Group, Stack, Text, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -7,13 +7,15 @@ import { useReadOnly } from "../../api/session.ts";
 import { status } from "../../api/status.ts";
 import type { GatewayNode } from "../../api/types.ts";
 import { DataTable } from "../../ui/DataTable.tsx";
+import { Dialog } from "../../ui/Dialog.tsx";
 import { Empty } from "../../ui/Empty.tsx";
 import { AlertIcon, NodeIcon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { ProblemAlert } from "../../ui/ProblemAlert.tsx";
 import { Mono, Nothing, Status, Time } from "../../ui/show.tsx";
 import { counted } from "../../ui/words.ts";
-import { lag, meanings, nodes, retire, tones } from "./fleet.ts";
+import { meanings, nodes, retire, tones } from "./fleet.ts";
+import { lag } from "./lag.ts";
 
 export function NodeList() {
   const list = useQuery(nodes());
@@ -41,7 +43,10 @@ export function NodeList() {
         <section className="panel" aria-label="Nodes">
           {rows?.length === 0 ? (
             <Empty icon={<NodeIcon size={30} />} title="No node has joined yet">
-              Start one with <span className="mono">tidegate data-plane --control-plane https://…:8005 --join-token-file …</span>
+              Start one with{" "}
+              <span className="mono">
+                tidegate data-plane --control-plane https://…:8005 --join-token-file …
+              </span>
               . It asks for a certificate, takes the configuration and appears here.
             </Empty>
           ) : (
@@ -68,7 +73,8 @@ export function NodeList() {
                 { title: "Version", wide: true, cell: (node) => <Mono>{node.version || "–"}</Mono> },
                 { title: "Last seen", cell: (node) => <Time at={node.last_seen} /> },
                 {
-                  title: "",
+                  title: "Actions",
+                  untitled: true,
                   end: true,
                   wide: true,
                   cell: (node) => (
@@ -131,10 +137,19 @@ function Lag({ node, head }: { node: GatewayNode; head?: number }) {
 
 function Problems({ node }: { node: GatewayNode }) {
   return (
-    <Alert role="alert" color="red" icon={<AlertIcon />} title={`${node.name} refused part of the configuration`}>
+    <Alert
+      role="alert"
+      color="red"
+      icon={<AlertIcon />}
+      title={`${node.name} refused part of the configuration`}
+    >
       <Stack gap={4}>
         {node.problems.map((problem) => (
-          <Text size="sm" key={`${problem.kind} ${problem.id} ${problem.pointer} ${problem.detail}`} className="wrap">
+          <Text
+            size="sm"
+            key={`${problem.kind} ${problem.id} ${problem.pointer} ${problem.detail}`}
+            className="wrap"
+          >
             {problem.kind && (
               <>
                 {problem.kind} <b>{problem.name ?? problem.id}</b>{" "}
@@ -159,12 +174,12 @@ function RetireDialog({ node, onClose }: { node: GatewayNode; onClose: () => voi
     },
   });
   return (
-    <Modal opened onClose={onClose} title={`Retire ${node.name}?`}>
+    <Dialog onClose={onClose} title={`Retire ${node.name}?`}>
       <Stack>
         {gone.error && <ProblemAlert error={gone.error} />}
         <Text size="sm">
-          Its certificate is no longer accepted, and nothing waits for it any more. A process that still runs gets no
-          further change; to come back it must join anew.
+          Its certificate is no longer accepted, and nothing waits for it any more. A process that still runs
+          gets no further change; to come back it must join anew.
         </Text>
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose} data-autofocus>
@@ -175,6 +190,6 @@ function RetireDialog({ node, onClose }: { node: GatewayNode; onClose: () => voi
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

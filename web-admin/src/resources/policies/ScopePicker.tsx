@@ -17,7 +17,10 @@ export function ScopePicker({ form, kind }: Props) {
   const mayGroup = may("group") || may("consumer-group");
   const barred = kind && (!may("consumer") || !mayGroup || !may("route") || !may("service"));
   return (
-    <Input.Wrapper label="Scope" description="Where it acts. Of one kind, the most specific policy wins whole.">
+    <Input.Wrapper
+      label="Scope"
+      description="Where it acts. Of one kind, the most specific policy wins whole."
+    >
       <SimpleGrid cols={{ base: 1, sm: 2 }} mt={8} spacing="md">
         <Stack gap={8}>
           <SegmentedControl
@@ -31,8 +34,12 @@ export function ScopePicker({ form, kind }: Props) {
             value={target}
             onChange={(next) => form.setValues({ target: next as PolicyValues["target"], targetRef: "" })}
           />
-          {target === "service" && <RefSelect noun={services} label="Service" required {...form.getInputProps("targetRef")} />}
-          {target === "route" && <RefSelect noun={routes} label="Route" required {...form.getInputProps("targetRef")} />}
+          {target === "service" && (
+            <RefSelect noun={services} label="Service" required {...form.getInputProps("targetRef")} />
+          )}
+          {target === "route" && (
+            <RefSelect noun={routes} label="Route" required {...form.getInputProps("targetRef")} />
+          )}
         </Stack>
         <Stack gap={8}>
           <SegmentedControl

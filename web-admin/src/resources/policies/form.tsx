@@ -11,7 +11,9 @@ import { policies } from "../nouns.ts";
 import { ScopePicker } from "./ScopePicker.tsx";
 import { type ScopeValues, scopeDocument, scopeValues } from "./scope.ts";
 
-const ConfigForm = lazy(() => import("../../policies/ConfigForm.tsx").then((room) => ({ default: room.ConfigForm })));
+const ConfigForm = lazy(() =>
+  import("../../policies/ConfigForm.tsx").then((room) => ({ default: room.ConfigForm })),
+);
 
 export type PolicyValues = Common &
   ScopeValues & {
@@ -176,7 +178,9 @@ function found(document: { config: object }, pointer: string): boolean {
 }
 
 function JsonConfig({ form }: { form: Form }) {
-  const [text, setText] = useState(() => form.values.unfinished ?? JSON.stringify(form.values.config, null, 2));
+  const [text, setText] = useState(
+    () => form.values.unfinished ?? JSON.stringify(form.values.config, null, 2),
+  );
   const typed = (text: string) => {
     setText(text);
     const parsed = objectOf(text);

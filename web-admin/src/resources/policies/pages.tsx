@@ -1,9 +1,9 @@
 import { SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import type { Policy, PolicyKind } from "../../api/types.ts";
+import type { PolicyKind } from "../../api/types.ts";
 import { policyKinds } from "../../policies/kinds.ts";
+import { Code } from "../../ui/Code.tsx";
 import { CopyButton } from "../../ui/CopyButton.tsx";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -15,7 +15,7 @@ import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
 import { policies } from "../nouns.ts";
 import { type PolicyValues, policyForm } from "./form.tsx";
-import { scopeParts } from "./scope.ts";
+import { Scope, State } from "./show.tsx";
 
 export function PolicyList() {
   return (
@@ -56,7 +56,7 @@ export function PolicyDetail() {
         const text = JSON.stringify(policy.config ?? {}, null, 2);
         return (
           <Panel title="Config" aside={<CopyButton text={text} what="config" />} flush>
-            <pre className="code">{text}</pre>
+            <Code label="Config as JSON">{text}</Code>
           </Panel>
         );
       }}
@@ -116,36 +116,4 @@ export function PolicyEdit() {
   if (kinds.isPending || policy.isPending) return <Skeleton h={320} radius="md" />;
   const kind = kinds.data?.data.find((each) => each.kind === policy.data?.kind);
   return <EditPage spec={policyForm(kind)} name={ref} />;
-}
-
-function State({ policy }: { policy: Policy }): ReactNode {
-  return policy.enabled === false ? <Status tone="warn">disabled</Status> : <Status tone="good">enabled</Status>;
-}
-
-const scopePage: Record<string, string> = {
-  service: "/services",
-  route: "/routes",
-  consumer: "/consumers",
-  group: "/consumer-groups",
-};
-
-function Scope({ scope, linked }: { scope: Policy["scope"]; linked?: boolean }) {
-  const parts = scopeParts(scope);
-  if (parts.length === 0) return <Status tone="quiet">global</Status>;
-  return (
-    <span style={{ display: "inline-flex", flexWrap: "wrap", gap: "2px 12px" }}>
-      {parts.map(([kind, name]) => (
-        <span key={kind} className="wrap">
-          <span style={{ color: "var(--mantine-color-dimmed)" }}>{kind} </span>
-          {linked ? (
-            <Link className="link" to={`${scopePage[kind]}/$ref` as never} params={{ ref: name } as never}>
-              {name}
-            </Link>
-          ) : (
-            name
-          )}
-        </span>
-      ))}
-    </span>
-  );
 }

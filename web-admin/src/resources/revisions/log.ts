@@ -10,4 +10,8 @@ export const revision = (number: string) =>
 
 export const tones: Record<Change["op"], Tone> = { create: "good", update: "info", delete: "bad" };
 
-export const verbs: Record<Change["op"], string> = { create: "created", update: "updated", delete: "deleted" };
+export const verbs: Record<Change["op"], string> = {
+  create: "created",
+  update: "updated",
+  delete: "deleted",
+};

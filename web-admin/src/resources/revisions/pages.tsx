@@ -36,7 +36,11 @@ export function RevisionList() {
                 {
                   title: "Revision",
                   cell: (each) => (
-                    <Link className="link mono" to="/changes/$revision" params={{ revision: String(each.revision) }}>
+                    <Link
+                      className="link mono"
+                      to="/changes/$revision"
+                      params={{ revision: String(each.revision) }}
+                    >
                       r{each.revision}
                     </Link>
                   ),
@@ -59,7 +63,10 @@ export function RevisionList() {
 
 export function RevisionDetail() {
   const { revision: number } = useParams({ from: "/in/changes/$revision" });
-  const found = useQuery({ ...revision(number), refetchInterval: (query) => (query.state.data?.nodes?.behind.length ? 2_000 : false) });
+  const found = useQuery({
+    ...revision(number),
+    refetchInterval: (query) => (query.state.data?.nodes?.behind.length ? 2_000 : false),
+  });
   const detail = found.data;
   return (
     <Page
@@ -72,19 +79,27 @@ export function RevisionDetail() {
       {!detail && !found.error && <Skeleton h={180} radius="md" />}
       {detail && (
         <Stack gap="lg">
-          <Panel title="Revision">
+          <Panel title="Revision" aside={detail.change_id && <Id id={detail.change_id} what="change id" />}>
             <Facts
               facts={[
                 ["By", detail.actor],
                 ["When", <Time key="at" at={detail.at} />],
                 ["Changes", String(detail.changes.length)],
-                ["Change id", detail.change_id ? <Id key="id" id={detail.change_id} what="change id" /> : <Nothing key="id" />],
               ]}
             />
           </Panel>
           {detail.changes.map((change) => (
-            <Panel key={`${change.kind} ${change.id}`} title={<ChangeWords change={change} />} aside={<Mono>{change.id.slice(0, 8)}</Mono>} flush>
-              <Diff before={change.before} after={change.after} label={`${change.op} ${change.kind} ${change.name}`} />
+            <Panel
+              key={`${change.kind} ${change.id}`}
+              title={<ChangeWords change={change} />}
+              aside={<Mono>{change.id.slice(0, 8)}</Mono>}
+              flush
+            >
+              <Diff
+                before={change.before}
+                after={change.after}
+                label={`${change.op} ${change.kind} ${change.name}`}
+              />
             </Panel>
           ))}
         </Stack>
@@ -96,7 +111,8 @@ export function RevisionDetail() {
 function Arrival({ applied, behind }: { applied: string[]; behind: string[] }) {
   const total = applied.length + behind.length;
   if (total === 0) return null;
-  if (behind.length === 0) return <Status tone="good">on {total === 1 ? "the node" : `all ${counted(total, "node")}`}</Status>;
+  if (behind.length === 0)
+    return <Status tone="good">on {total === 1 ? "the node" : `all ${counted(total, "node")}`}</Status>;
   return (
     <Status tone="warn">
       on {applied.length} of {counted(total, "node")}

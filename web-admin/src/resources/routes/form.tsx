@@ -1,4 +1,17 @@
-import { ActionIcon, Button, Group, Input, MultiSelect, NumberInput, Select, SimpleGrid, Stack, Switch, TagsInput, TextInput } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  Group,
+  Input,
+  MultiSelect,
+  NumberInput,
+  Select,
+  SimpleGrid,
+  Stack,
+  Switch,
+  TagsInput,
+  TextInput,
+} from "@mantine/core";
 import type { Route } from "../../api/types.ts";
 import { PlusIcon, TrashIcon } from "../../ui/icons.tsx";
 import { type Common, CommonFields, common, commonChecks, commonPlaces } from "../CommonFields.tsx";
@@ -76,7 +89,10 @@ export const routeForm: FormSpec<Route, Written, RouteValues> = {
       </CommonFields>
       <div className="section">
         <Stack>
-          <Input.Wrapper label="Paths" description="A prefix matches by segment: /orders takes /orders and /orders/1, not /orders2.">
+          <Input.Wrapper
+            label="Paths"
+            description="A prefix matches by segment: /orders takes /orders and /orders/1, not /orders2."
+          >
             <Stack gap={8} mt={6}>
               {form.values.paths.map((_, index) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: rows have no other identity

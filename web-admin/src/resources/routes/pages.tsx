@@ -1,17 +1,20 @@
 import { Button } from "@mantine/core";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import type { Route } from "../../api/types.ts";
+import { Code } from "../../ui/Code.tsx";
 import { CopyButton } from "../../ui/CopyButton.tsx";
 import { quoted } from "../../ui/curl.ts";
 import { RouteIcon } from "../../ui/icons.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { Mono, Nothing, Status } from "../../ui/show.tsx";
+import { Mono, Nothing } from "../../ui/show.tsx";
 import { DetailPage } from "../DetailPage.tsx";
 import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
 import { policies, routes } from "../nouns.ts";
+import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
 import { routeForm } from "./form.tsx";
+import { Match } from "./Match.tsx";
 import { matchWords, samplePath } from "./match.ts";
 
 export function RouteList() {
@@ -31,7 +34,11 @@ export function RouteList() {
             </Link>
           ),
         },
-        { title: "Priority", wide: true, cell: (route) => (route.priority ? <Mono>{route.priority}</Mono> : <Nothing>0</Nothing>) },
+        {
+          title: "Priority",
+          wide: true,
+          cell: (route) => (route.priority ? <Mono>{route.priority}</Mono> : <Nothing>0</Nothing>),
+        },
       ]}
       teaches="A route takes requests by host, path and method, and leads them to a service. Have a service first, then create its route."
     />
@@ -53,9 +60,15 @@ export function RouteDetail() {
               {route.service}
             </Link>,
           ],
-          ["Hosts", words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>],
+          [
+            "Hosts",
+            words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>,
+          ],
           ["Paths", <Mono key="paths">{words.paths.join(", ")}</Mono>],
-          ["Methods", words.methods ? <Mono key="methods">{words.methods}</Mono> : <Nothing key="methods">any</Nothing>],
+          [
+            "Methods",
+            words.methods ? <Mono key="methods">{words.methods}</Mono> : <Nothing key="methods">any</Nothing>,
+          ],
           ["Strip prefix", route.strip_prefix ? "yes" : "no"],
           ["Priority", <Mono key="priority">{route.priority ?? 0}</Mono>],
         ];
@@ -68,6 +81,7 @@ export function RouteDetail() {
             title="Policies"
             noun={policies}
             related={(policy) => policy.scope?.route === route.name}
+            note={(policy) => <KindNote policy={policy} />}
             none="No policy is attached to this route. Those of its service and the global ones act all the same."
             action={
               <Button
@@ -98,7 +112,9 @@ function TryIt({ route }: { route: Route }) {
     .join(" ");
   return (
     <Panel title="Try it" aside={<CopyButton text={text} what="command" />} flush>
-      <pre className="code">{`# GATEWAY is the address of a node, like http://127.0.0.1:8000\n${text}`}</pre>
+      <Code label="curl command">
+        {`# GATEWAY is the address of a node, like http://127.0.0.1:8000\n${text}`}
+      </Code>
     </Panel>
   );
 }
@@ -111,17 +127,4 @@ export function RouteNew() {
 export function RouteEdit() {
   const { ref } = useParams({ from: "/in/routes/$ref/edit" });
   return <EditPage spec={routeForm} name={ref} />;
-}
-
-function Match({ route }: { route: Route }) {
-  const words = matchWords(route.match);
-  return (
-    <span style={{ display: "inline-flex", flexWrap: "wrap", gap: "2px 8px", alignItems: "center" }}>
-      {words.methods && <Status tone="info">{words.methods}</Status>}
-      <span className="mono wrap">
-        {words.hosts && <Nothing>{words.hosts} </Nothing>}
-        {words.paths.join(", ")}
-      </span>
-    </span>
-  );
 }

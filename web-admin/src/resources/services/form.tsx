@@ -125,10 +125,30 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
           <span className="mono">1m</span>. Left empty, the gateway's default holds.
         </Text>
         <SimpleGrid cols={{ base: 2, sm: 4 }}>
-          <TextInput label="Connect" placeholder="5s" classNames={{ input: "mono" }} {...form.getInputProps("connect")} />
-          <TextInput label="First byte" placeholder="30s" classNames={{ input: "mono" }} {...form.getInputProps("firstByte")} />
-          <TextInput label="Idle" placeholder="60s" classNames={{ input: "mono" }} {...form.getInputProps("idle")} />
-          <TextInput label="Total" placeholder="none" classNames={{ input: "mono" }} {...form.getInputProps("total")} />
+          <TextInput
+            label="Connect"
+            placeholder="5s"
+            classNames={{ input: "mono" }}
+            {...form.getInputProps("connect")}
+          />
+          <TextInput
+            label="First byte"
+            placeholder="30s"
+            classNames={{ input: "mono" }}
+            {...form.getInputProps("firstByte")}
+          />
+          <TextInput
+            label="Idle"
+            placeholder="60s"
+            classNames={{ input: "mono" }}
+            {...form.getInputProps("idle")}
+          />
+          <TextInput
+            label="Total"
+            placeholder="none"
+            classNames={{ input: "mono" }}
+            {...form.getInputProps("total")}
+          />
         </SimpleGrid>
       </div>
     </>

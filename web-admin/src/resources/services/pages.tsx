@@ -7,7 +7,9 @@ import { DetailPage } from "../DetailPage.tsx";
 import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
 import { policies, routes, services } from "../nouns.ts";
+import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
+import { Match } from "../routes/Match.tsx";
 import { serviceForm } from "./form.tsx";
 
 export function ServiceList() {
@@ -45,12 +47,15 @@ export function ServiceDetail() {
             title="Routes"
             noun={routes}
             related={(route) => route.service === service.name}
+            note={(route) => <Match route={route} />}
             none={`No route leads to ${service.name}: nothing reaches it yet.`}
             action={
               <Button
                 size="compact-sm"
                 variant="default"
-                renderRoot={(props) => <Link {...props} to="/routes/new" search={{ service: service.name }} />}
+                renderRoot={(props) => (
+                  <Link {...props} to="/routes/new" search={{ service: service.name }} />
+                )}
               >
                 Create route
               </Button>
@@ -60,12 +65,15 @@ export function ServiceDetail() {
             title="Policies"
             noun={policies}
             related={(policy) => policy.scope?.service === service.name}
+            note={(policy) => <KindNote policy={policy} />}
             none="No policy is attached to this service. Global ones act all the same."
             action={
               <Button
                 size="compact-sm"
                 variant="default"
-                renderRoot={(props) => <Link {...props} to="/policies/new" search={{ service: service.name }} />}
+                renderRoot={(props) => (
+                  <Link {...props} to="/policies/new" search={{ service: service.name }} />
+                )}
               >
                 Attach policy
               </Button>
@@ -97,11 +105,7 @@ function LeadsTo({ service }: { service: Service }) {
       </>
     );
   }
-  return service.url ? (
-    <span className="mono wrap">{service.url}</span>
-  ) : (
-    <Nothing />
-  );
+  return service.url ? <span className="mono wrap">{service.url}</span> : <Nothing />;
 }
 
 function Timeouts({ service }: { service: Service }) {

@@ -15,7 +15,11 @@ const blank: TargetRow = { address: "", weight: 1 };
 
 export const values = (base?: Upstream): UpstreamValues => ({
   ...common(base),
-  targets: base?.targets?.map((target) => ({ address: target.address, weight: target.weight ?? 1, base: target })) ?? [blank],
+  targets: base?.targets?.map((target) => ({
+    address: target.address,
+    weight: target.weight ?? 1,
+    base: target,
+  })) ?? [blank],
 });
 
 export function document(v: UpstreamValues, base?: Upstream): Written {
@@ -56,7 +60,10 @@ export const upstreamForm: FormSpec<Upstream, Written, UpstreamValues> = {
     <>
       <CommonFields form={form as never} like="orders-pool" />
       <div className="section">
-        <Input.Wrapper label="Targets" description="A weight of 0 lets a target run dry: it gets no new requests.">
+        <Input.Wrapper
+          label="Targets"
+          description="A weight of 0 lets a target run dry: it gets no new requests."
+        >
           <Stack gap={8} mt={8}>
             {form.values.targets.map((_, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: rows have no other identity

@@ -44,7 +44,11 @@ export function UpstreamList() {
 export function UpstreamDetail() {
   const { ref } = useParams({ from: "/in/upstreams/$ref" });
   return (
-    <DetailPage noun={upstreams} name={ref} facts={(upstream) => [["Targets", String(upstream.targets?.length ?? 0)]]}>
+    <DetailPage
+      noun={upstreams}
+      name={ref}
+      facts={(upstream) => [["Targets", String(upstream.targets?.length ?? 0)]]}
+    >
       {(upstream) => {
         const targets = upstream.targets ?? [];
         const total = targets.reduce((sum, target) => sum + (target.weight ?? 1), 0);
@@ -64,7 +68,9 @@ export function UpstreamDetail() {
                     {
                       title: "Share",
                       end: true,
-                      cell: (target) => <Mono>{total ? Math.round(((target.weight ?? 1) / total) * 100) : 0} %</Mono>,
+                      cell: (target) => (
+                        <Mono>{total ? Math.round(((target.weight ?? 1) / total) * 100) : 0} %</Mono>
+                      ),
                     },
                   ]}
                 />
