@@ -1699,7 +1699,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/consumers/{ref}/keys/{key}": {
+    "/v1/consumers/{ref}/keys/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -1718,7 +1718,7 @@ export interface paths {
                 header?: never;
                 path: {
                     ref: string;
-                    key: string;
+                    id: string;
                 };
                 cookie?: never;
             };
@@ -1753,6 +1753,58 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/services/{ref}/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: {
+                    limit?: number;
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    ref: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            data: components["schemas"]["Route"][];
+                            next: string | null;
+                        };
+                    };
+                };
+                /** @description problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2330,7 +2382,7 @@ export interface components {
                 connect?: string;
                 first_byte?: string;
                 idle?: string;
-                total?: string;
+                request?: string;
             };
         };
         ServiceWrite: {
@@ -2345,7 +2397,7 @@ export interface components {
                 connect?: string;
                 first_byte?: string;
                 idle?: string;
-                total?: string;
+                request?: string;
             };
         };
         Route: {

@@ -36,6 +36,8 @@ export interface Noun<T extends Resource = Resource, W = unknown> {
   kind: string;
   one: string;
   many: string;
+  /** What a deletion takes along. */
+  takesAlong?: string;
   /** Where its pages are. */
   page: string;
   collection: string;
@@ -57,7 +59,7 @@ const verbs = client as unknown as Record<"GET" | "POST" | "PUT" | "DELETE", Ver
 
 export function noun<P extends Collection>(
   collection: P,
-  words: { kind: string; one: string; many: string },
+  words: Pick<Noun, "kind" | "one" | "many" | "takesAlong">,
 ): Noun<Read<P> & Resource, Write<P>> {
   type T = Read<P> & Resource;
   const item: Item<P> = `${collection}/{ref}`;

@@ -97,7 +97,9 @@ function Fleet({ current, total }: { current: number; total: number }) {
     total === 0
       ? "No node has joined yet"
       : current === total
-        ? `All ${counted(total, "node")} serve it`
+        ? total === 1
+          ? "The node serves it"
+          : `All ${total} nodes serve it`
         : `${counted(total - current, "node")} not yet`;
   return (
     <div style={{ marginTop: 10 }}>

@@ -18,7 +18,8 @@ export function formSchema(schema: unknown): RJSFSchema {
 function prepared(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(prepared);
   if (!isSchema(value)) return value;
-  const { default: preset, ...own } = value;
+  // Formats are words of the gateway (`duration` is "30s"), not those that a validator here would know.
+  const { default: preset, format: _format, ...own } = value;
   let schema: Schema = {};
   for (const [key, inner] of Object.entries(own)) schema[key] = preparedKey(key, inner);
   if (preset !== undefined && preset !== null) schema[defaultKey] = preset;

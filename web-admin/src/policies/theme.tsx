@@ -62,9 +62,14 @@ function preset(schema: RJSFSchema): unknown {
   return (schema as Record<string, unknown>)[defaultKey];
 }
 
+/** What stands in an empty field: the default, or what a value looks like. */
+function hint(schema: RJSFSchema): string | undefined {
+  const shown = preset(schema) ?? (Array.isArray(schema.examples) ? schema.examples[0] : undefined);
+  return shown === undefined ? undefined : String(shown);
+}
+
 function Input(props: WidgetProps) {
   const { schema, options, value, type, onChange, onBlur, onFocus, id, placeholder } = props;
-  const fallback = preset(schema);
   const { type: inputType, step, min, max } = getInputProps(schema, type, options);
   return (
     <TextInput
@@ -74,7 +79,7 @@ function Input(props: WidgetProps) {
       min={min}
       max={max}
       value={value ?? ""}
-      placeholder={placeholder || (fallback === undefined ? undefined : String(fallback))}
+      placeholder={placeholder || hint(schema)}
       autoComplete="off"
       spellCheck={false}
       onChange={(event) =>

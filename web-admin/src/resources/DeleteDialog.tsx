@@ -32,8 +32,9 @@ export function DeleteDialog({ noun, resource, onClose }: Props) {
           <ProblemAlert error={remove.error} />
         ) : (
           <Text size="sm">
-            The {noun.one} <b className="wrap">{resource.name}</b> is taken out at the next revision, on all
-            nodes. What it was stays in the changes.
+            The {noun.one} <b className="wrap">{resource.name}</b>
+            {noun.takesAlong ? ` and ${noun.takesAlong} are` : " is"} taken out at the next revision, on all
+            nodes. What was there stays in the changes.
           </Text>
         )}
         <Group justify="flex-end" gap="xs">

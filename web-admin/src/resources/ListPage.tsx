@@ -37,7 +37,7 @@ export function ListPage<T extends Resource>({ noun, search, lead, icon, columns
   ];
 
   return (
-    <Page title={capital(noun.many)} lead={lead} actions={<CreateButton noun={noun} />}>
+    <Page title={capital(noun.many)} lead={lead} actions={!untouched && <CreateButton noun={noun} />}>
       {tabs}
       {list.error ? (
         <ProblemAlert error={list.error} again={() => list.refetch()} />

@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { type Noun, pageMax } from "../api/noun.ts";
-import type { Resource } from "../api/types.ts";
+import { type Noun, pageMax, type Query } from "../api/noun.ts";
+import type { Page, Resource } from "../api/types.ts";
 import { Panel } from "../ui/Panel.tsx";
 import { ProblemAlert } from "../ui/ProblemAlert.tsx";
 import { Nothing, Status } from "../ui/show.tsx";
@@ -10,7 +10,9 @@ import { Nothing, Status } from "../ui/show.tsx";
 interface Props<T extends Resource> {
   title: string;
   noun: Noun<T>;
-  related: (resource: T) => boolean;
+  /** Which of the noun's resources; all, when `list` asks for none but them. */
+  related?: (resource: T) => boolean;
+  list?: Query<Page<T>>;
   /** What it means that there is none. */
   none: string;
   note?: (resource: T) => ReactNode;
@@ -18,9 +20,17 @@ interface Props<T extends Resource> {
 }
 
 /** What else has to do with the resource on this page. */
-export function RelatedPanel<T extends Resource>({ title, noun, related, none, note, action }: Props<T>) {
-  const list = useQuery(noun.list({}, pageMax));
-  const found = list.data?.data.filter(related);
+export function RelatedPanel<T extends Resource>({
+  title,
+  noun,
+  list: asked,
+  related,
+  none,
+  note,
+  action,
+}: Props<T>) {
+  const list = useQuery(asked ?? noun.list({}, pageMax));
+  const found = related ? list.data?.data.filter(related) : list.data?.data;
   return (
     <Panel title={title} aside={action} flush={Boolean(found?.length)}>
       {list.error && <ProblemAlert error={list.error} again={() => list.refetch()} />}

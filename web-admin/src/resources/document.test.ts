@@ -50,6 +50,11 @@ test("a step of a list finds its row, and the longest pointer wins", () => {
   expect(fields).toEqual({ "paths.2.path": "is wrong", "targets.1.weight": "is wrong" });
 });
 
+test("that a name is taken stands at the name", () => {
+  const { fields } = placed([{ pointer: "", code: "name_taken", detail: "is taken" }], { "/name": "name" });
+  expect(fields).toEqual({ name: "is taken" });
+});
+
 test("two problems of one field are both told", () => {
   expect(placed([problem("/url", "one"), problem("/url", "two")], { "/url": "url" }).fields.url).toBe(
     "one; two",

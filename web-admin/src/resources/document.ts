@@ -46,7 +46,7 @@ export function placed(problems: FieldProblem[], places: Record<string, string>)
   const patterns = Object.entries(places)
     .map(([pointer, field]) => ({ steps: pointer.split("/").slice(1), field }))
     .sort((a, b) => b.steps.length - a.steps.length);
-  for (const problem of problems) {
+  for (const problem of problems.map(withPlace)) {
     const steps = problem.pointer.split("/").slice(1);
     const pattern = patterns.find((each) =>
       each.steps.every((step, i) => steps[i] !== undefined && (step === "*" || step === steps[i])),
@@ -60,6 +60,11 @@ export function placed(problems: FieldProblem[], places: Record<string, string>)
     fields[field] = fields[field] ? `${fields[field]}; ${problem.detail}` : problem.detail;
   }
   return { fields, rest };
+}
+
+/** A conflict is one of the whole document to the server; to a form it is one of the name. */
+function withPlace(problem: FieldProblem): FieldProblem {
+  return problem.code === "name_taken" && problem.pointer === "" ? { ...problem, pointer: "/name" } : problem;
 }
 
 const name = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/;

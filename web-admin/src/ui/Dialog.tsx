@@ -19,12 +19,13 @@ export function Dialog({ title, onClose, firm, wide, children }: Props) {
       size={wide ? "lg" : "md"}
       closeOnClickOutside={!firm}
       closeOnEscape={!firm}
+      classNames={{ content: "dialog" }}
     >
       <Modal.Overlay backgroundOpacity={0.6} blur={2} />
-      <Modal.Content radius="md" bg="var(--panel)" style={{ border: "1px solid var(--line)" }}>
+      <Modal.Content radius="md">
         <Modal.Body p="lg">
           {/* Not Modal.Header: that one would be a second banner of the page. */}
-          <Group justify="space-between" wrap="nowrap" align="flex-start" mb="md">
+          <Group justify="space-between" wrap="nowrap" mb="md">
             <Modal.Title className="wrap" fz="md" fw={620}>
               {title}
             </Modal.Title>

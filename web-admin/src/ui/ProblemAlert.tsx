@@ -12,7 +12,9 @@ interface Props {
 /** Says what went wrong in the server's own words. */
 export function ProblemAlert({ error, entries, again }: Props) {
   const problem = asProblem(error);
-  const told = entries ?? problem.errors;
+  const told = (entries ?? problem.errors).filter(
+    (entry) => entry.pointer || entry.detail !== problem.detail,
+  );
   return (
     <Alert role="alert" color="red" icon={<AlertIcon />} title={problem.title}>
       <Stack gap={8}>

@@ -33,7 +33,7 @@ export const values = (base?: Policy): PolicyValues => ({
   ...scopeValues(base?.scope),
   kind: base?.kind ?? "",
   enabled: base?.enabled ?? true,
-  onError: base?.on_error ?? "",
+  onError: base?.on_error ?? "deny",
   config: base?.config ?? {},
   unfinished: null,
 });
@@ -45,7 +45,8 @@ export function document(v: PolicyValues, base?: Policy): Written {
       kind: v.kind,
       scope: scopeDocument(v),
       enabled: v.enabled ? undefined : false,
-      on_error: v.onError,
+      // Deny is the default; one that was written stays written.
+      on_error: v.onError === "deny" && !base?.on_error ? undefined : v.onError,
       config: undefined,
       description: v.description,
       tags: v.tags,
@@ -105,7 +106,6 @@ export function policyForm(kind: PolicyKind | undefined): FormSpec<Policy, Writt
                 size="xs"
                 mt={4}
                 data={[
-                  { value: "", label: "Default" },
                   { value: "deny", label: "Deny" },
                   { value: "skip", label: "Skip" },
                 ]}

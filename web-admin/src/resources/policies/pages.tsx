@@ -48,7 +48,7 @@ export function PolicyDetail() {
           ["Kind", <Mono key="kind">{policy.kind}</Mono>],
           ["Phase", kind?.phase ?? "unknown"],
           ["Scope", <Scope key="scope" scope={policy.scope} linked />],
-          ["When it cannot decide", policy.on_error ?? "default"],
+          ["When it cannot decide", policy.on_error ?? "deny"],
         ];
       }}
     >

@@ -15,7 +15,7 @@ export type ServiceValues = Common & {
   connect: string;
   firstByte: string;
   idle: string;
-  total: string;
+  request: string;
 };
 
 type Written = Parameters<typeof services.create>[0];
@@ -30,7 +30,7 @@ export const values = (base?: Service): ServiceValues => ({
   connect: base?.timeouts?.connect ?? "",
   firstByte: base?.timeouts?.first_byte ?? "",
   idle: base?.timeouts?.idle ?? "",
-  total: base?.timeouts?.total ?? "",
+  request: base?.timeouts?.request ?? "",
 });
 
 export function document(v: ServiceValues, base?: Service): Written {
@@ -43,7 +43,7 @@ export function document(v: ServiceValues, base?: Service): Written {
     preserve_host: v.preserveHost || undefined,
     timeouts: {
       ...unknownTimeouts(base),
-      ...compact({ connect: v.connect, first_byte: v.firstByte, idle: v.idle, total: v.total }),
+      ...compact({ connect: v.connect, first_byte: v.firstByte, idle: v.idle, request: v.request }),
     },
     description: v.description,
     tags: v.tags,
@@ -51,7 +51,7 @@ export function document(v: ServiceValues, base?: Service): Written {
 }
 
 function unknownTimeouts(base?: Service) {
-  const { connect: _c, first_byte: _f, idle: _i, total: _t, ...rest } = base?.timeouts ?? {};
+  const { connect: _c, first_byte: _f, idle: _i, request: _r, ...rest } = base?.timeouts ?? {};
   return rest;
 }
 
@@ -69,7 +69,7 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
     "/timeouts/connect": "connect",
     "/timeouts/first_byte": "firstByte",
     "/timeouts/idle": "idle",
-    "/timeouts/total": "total",
+    "/timeouts/request": "request",
   },
   validate: {
     ...commonChecks,
@@ -133,7 +133,7 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
           />
           <TextInput
             label="First byte"
-            placeholder="30s"
+            placeholder="60s"
             classNames={{ input: "mono" }}
             {...form.getInputProps("firstByte")}
           />
@@ -144,10 +144,10 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
             {...form.getInputProps("idle")}
           />
           <TextInput
-            label="Total"
+            label="Whole request"
             placeholder="none"
             classNames={{ input: "mono" }}
-            {...form.getInputProps("total")}
+            {...form.getInputProps("request")}
           />
         </SimpleGrid>
       </div>

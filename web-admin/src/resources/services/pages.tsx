@@ -6,7 +6,7 @@ import { Mono, Nothing, Tags } from "../../ui/show.tsx";
 import { DetailPage } from "../DetailPage.tsx";
 import { EditPage, NewPage } from "../FormPage.tsx";
 import { ListPage } from "../ListPage.tsx";
-import { policies, routes, services } from "../nouns.ts";
+import { policies, routes, routesOf, services } from "../nouns.ts";
 import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
 import { Match } from "../routes/Match.tsx";
@@ -46,7 +46,7 @@ export function ServiceDetail() {
           <RelatedPanel
             title="Routes"
             noun={routes}
-            related={(route) => route.service === service.name}
+            list={routesOf(service.name)}
             note={(route) => <Match route={route} />}
             none={`No route leads to ${service.name}: nothing reaches it yet.`}
             action={
