@@ -298,7 +298,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_is_awaited_and_given() {
-        let (mut process, _folder) = shell("echo first; echo \"$GREETING you\"; sleep 60");
+        let (mut process, _folder) = shell("echo first; echo \"$GREETING you\"; exec sleep 60");
         assert_eq!(process.wait_for_line("hello", DEADLINE).await.unwrap(), "hello you");
     }
 
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_ends_with_its_owner() {
-        let (process, _folder) = shell("sleep 600");
+        let (process, _folder) = shell("exec sleep 600");
         let id = process.id().unwrap();
         drop(process);
         assert!(!Path::new(&format!("/proc/{id}")).exists());
