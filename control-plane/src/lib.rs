@@ -1,1 +1,3 @@
-//! placeholder
+//! The plane that operators talk to: it judges changes, keeps them, and streams them to the nodes.
+
+pub mod store;
