@@ -60,7 +60,7 @@ pub(super) struct SqlStore {
 impl SqlStore {
     /// Takes over a database whose tables are there; makes it a log, if it is none yet.
     pub(super) async fn new(readers: Pool, writers: Pool, writes: Writes) -> Result<Self, StoreError> {
-        let start = Head { epoch: Uuid::new_v4(), revision: 0, chain: Chain::START };
+        let start = Head { epoch: Uuid::now_v7(), revision: 0, chain: Chain::START };
         statements::insert_head(&mut writers.session().await?, &start).await?;
         let turn = Arc::new(Semaphore::new(1));
         let (lost_at, wake) = (Mutex::new(None), watch::Sender::new(0));
