@@ -1,3 +1,4 @@
 //! The plane that operators talk to: it judges changes, keeps them, and streams them to the nodes.
 
+pub mod app;
 pub mod store;

@@ -1,3 +1,4 @@
 //! The gateway itself: one node of the data plane.
 
+pub mod node;
 pub mod ports;
