@@ -1,0 +1,133 @@
+//! The three servers: what each is made of.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use tidegate_control_plane::app;
+use tidegate_data_plane::node;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+
+use super::logging::Logging;
+use super::parts::Parts;
+use super::screen;
+use crate::settings::{
+    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONTROL_PLANE, DATA_DIR, DATABASE_URL, JOIN_TOKEN_IN, JOIN_TOKEN_OUT,
+    LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings,
+    WORKERS,
+};
+
+/// Streams that a node may have asked for and not got yet; it asks for one at a time.
+const STREAMS_WAITING_MAX: usize = 4;
+
+/// Threads of the control plane beside a node: it must answer while it compiles, and leave the CPUs to traffic.
+const STANDALONE_CONTROL_THREADS: usize = 2;
+
+/// A control plane and a node in one process, joined by a pipe in memory.
+pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+    let data_dir = settings.path(&DATA_DIR);
+    let (streams, in_process) = mpsc::channel(STREAMS_WAITING_MAX);
+    let (admin_ready, admin) = oneshot::channel();
+    let (node_ready, proxy) = oneshot::channel();
+    let control = app::Config {
+        mode: app::Mode::Standalone,
+        database_url: format!("sqlite://{}", data_dir.join("tidegate.db").display()),
+        data_dir: data_dir.clone(),
+        admin_listen: settings.address(&ADMIN_LISTEN),
+        stream_listen: None,
+        secret_key_file: settings.path(&SECRET_KEY_FILE),
+        operator_token_file: settings.path(&OPERATOR_TOKEN_FILE),
+        join_token_file: data_dir.join("join-token"),
+        admin_tls: admin_tls(settings),
+        in_process: Some(in_process),
+        ready: Some(admin_ready),
+    };
+    let node = node::Config {
+        name: "standalone".to_owned(),
+        labels: BTreeMap::new(),
+        data_dir,
+        proxy_listen: settings.address(&PROXY_LISTEN),
+        status_listen: settings.address(&STATUS_LISTEN),
+        workers: settings.count(&WORKERS),
+        control: node::ControlLink::InProcess(streams),
+        counters: node::Counters::Local,
+        limits: node::Limits::default(),
+        ready: Some(node_ready),
+    };
+    run(multi_thread(STANDALONE_CONTROL_THREADS)?, async {
+        let mut parts = Parts::default();
+        parts.task("control plane", |stop| app::run(control, stop));
+        parts.thread("node", |stop| node::run(node, stop))?;
+        let ready = async { Ok((admin.await?, proxy.await?)) };
+        parts.supervise(logging, ready, |(admin, node)| screen::standalone(settings, &admin, &node)).await
+    })
+}
+
+/// One of the control planes of a cluster.
+pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+    let (ready, admin) = oneshot::channel();
+    let config = app::Config {
+        mode: app::Mode::Cluster,
+        database_url: settings.string(&DATABASE_URL),
+        data_dir: settings.path(&DATA_DIR),
+        admin_listen: settings.address(&ADMIN_LISTEN),
+        stream_listen: Some(settings.address(&STREAM_LISTEN)),
+        secret_key_file: settings.path(&SECRET_KEY_FILE),
+        operator_token_file: settings.path(&OPERATOR_TOKEN_FILE),
+        join_token_file: settings.path(&JOIN_TOKEN_OUT),
+        admin_tls: admin_tls(settings),
+        in_process: None,
+        ready: Some(ready),
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    run(multi_thread(cpus.max(2))?, async {
+        let mut parts = Parts::default();
+        parts.task("control plane", |stop| app::run(config, stop));
+        parts.supervise(logging, admin, |admin| screen::control_plane(settings, &admin)).await
+    })
+}
+
+/// A node of a cluster.
+pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+    let (ready, proxy) = oneshot::channel();
+    let config = node::Config {
+        name: settings.string(&NAME),
+        labels: settings.labels(&LABEL),
+        data_dir: settings.path(&DATA_DIR),
+        proxy_listen: settings.address(&PROXY_LISTEN),
+        status_listen: settings.address(&STATUS_LISTEN),
+        workers: settings.count(&WORKERS),
+        control: node::ControlLink::Remote {
+            endpoints: settings.endpoints(&CONTROL_PLANE),
+            join_token_file: settings.path_if_set(&JOIN_TOKEN_IN),
+        },
+        counters: settings.text(&REDIS_URL).map_or(node::Counters::Local, |url| node::Counters::Redis(url.to_owned())),
+        limits: node::Limits::default(),
+        ready: Some(ready),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().context("the runtime could not be started")?;
+    run(runtime, async {
+        let mut parts = Parts::default();
+        parts.thread("node", |stop| node::run(config, stop))?;
+        parts.supervise(logging, proxy, |node| screen::data_plane(settings, &node)).await
+    })
+}
+
+fn admin_tls(settings: &Settings) -> Option<app::TlsFiles> {
+    let cert = settings.path_if_set(&ADMIN_TLS_CERT)?;
+    let key = settings.path_if_set(&ADMIN_TLS_KEY)?;
+    Some(app::TlsFiles { cert, key })
+}
+
+fn multi_thread(threads: usize) -> anyhow::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads).thread_name("control").enable_all();
+    builder.build().context("the runtime could not be started")
+}
+
+/// Runs to the end, and does not wait for what was left behind.
+fn run(runtime: Runtime, server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let done = runtime.block_on(server);
+    runtime.shutdown_background();
+    done
+}
