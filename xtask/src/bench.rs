@@ -1,14 +1,15 @@
-//! `bench`: hands over to the runner in `bench/`.
+//! `bench`: builds what is shipped and hands over to the runner in `bench/`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::shell::{command, root, run};
+use crate::shell::{cargo, command, root, run, target};
 
 pub(crate) fn bench(flags: &[String]) -> Result<()> {
-    let runner = root().join("bench/run");
-    if !runner.is_file() {
-        bail!("there is no bench/run yet");
+    run(command(&cargo(), &["build", "--profile", "dist", "-p", "tidegate"]))?;
+    let mut runner = command(&root().join("bench/run").to_string_lossy(), &[]);
+    if !flags.iter().any(|flag| flag.starts_with("--binary")) {
+        runner.arg("--binary").arg(target().join("dist/tidegate"));
     }
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    run(command(&runner.to_string_lossy(), &flags))
+    runner.args(flags);
+    run(runner)
 }

@@ -9,7 +9,8 @@ use crate::web;
 
 pub(crate) fn run(flags: &[String]) -> Result<()> {
     web::build_if_stale()?;
-    shell_run(command(&cargo(), &["build", "--release", "-p", "tidegate"]))?;
+    // The upstream as well: the first tour needs something behind the gateway.
+    shell_run(command(&cargo(), &["build", "--release", "-p", "tidegate", "-p", "tidegate-testkit"]))?;
     let binary = target().join("release/tidegate");
     let mut gateway = std::process::Command::new(&binary);
     gateway.arg("standalone");
