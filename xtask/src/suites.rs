@@ -19,6 +19,10 @@ impl AddAssign for Count {
 /// What a line adds to the count: closing lines of libtest, nextest, vitest and node's runner; nothing for any other.
 pub(crate) fn count(line: &str) -> Count {
     let plain = without_colours(line);
+    // nextest shows what a failed test printed, libtest's own closing line included, further to the right.
+    if plain.starts_with(" ") && plain.trim_start().starts_with("test result:") {
+        return Count::default();
+    }
     let line = plain.trim();
     if line.starts_with("test result:") || (line.starts_with("Summary [") && line.contains(" run:")) {
         return Count {
@@ -84,6 +88,7 @@ mod tests {
             (" Test Files  3 passed (3)", 0, 0),
             ("ℹ pass 3", 3, 0),
             ("# fail 2", 0, 2),
+            ("    test result: FAILED. 0 passed; 1 failed; 0 ignored", 0, 0),
             ("the gate has passed 4 requests", 0, 0),
         ] {
             assert_eq!(count(line), Count { passed, failed }, "{line}");
