@@ -1,7 +1,7 @@
 //! A caller of the admin API.
 
 use anyhow::{Context as _, Result, bail};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 /// One control plane, one operator's token.
@@ -18,7 +18,7 @@ pub struct Answer {
     /// The call, for messages.
     pub call: String,
     /// The status code.
-    pub status: u16,
+    pub status: StatusCode,
     /// The header lines.
     pub headers: HeaderMap,
     /// The JSON body; null where there is none.
@@ -50,7 +50,7 @@ impl Admin {
             request = request.json(body);
         }
         let response = request.send().await.with_context(|| call.clone())?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.with_context(|| call.clone())?;
         let text = || Value::from(String::from_utf8_lossy(&bytes));
         let body =
@@ -101,7 +101,7 @@ impl Admin {
 impl Answer {
     /// The body of a 2xx; anything else is an error that shows the answer.
     pub fn success(self) -> Result<Value> {
-        if !(200..300).contains(&self.status) {
+        if !self.status.is_success() {
             bail!("{}: {} {:#}", self.call, self.status, self.body);
         }
         Ok(self.body)
