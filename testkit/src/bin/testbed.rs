@@ -40,13 +40,17 @@ enum Verb {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
-    match Arguments::parse().verb {
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
         Verb::Cluster { control_planes, nodes } => {
             cluster(Plan { control_planes, nodes, usual_ports: true, durable: true, ..Plan::default() }).await
         }
         Verb::Standalone { command } => standalone(&command).await,
-    }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("testbed: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn cluster(plan: Plan) -> Result<ExitCode> {
