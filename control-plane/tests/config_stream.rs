@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memory_log::{MemoryLog, MemoryPositions, put};
-use tidegate_control_plane::config_stream::{Authority, ConfigStream, Parts, Timings};
+use tidegate_control_plane::config_stream::{ConfigStream, Parts, Timings};
 use tidegate_control_plane::fleet::{self, AskError, Fleet, NodeState, Reason, Want};
 use tidegate_model::{Change, Class, Digest, GatewayConfig, Kind, Position};
 use tidegate_proto::convert::{Announced, CLASSES, class_to_wire, digest_to_wire, read_chunk};

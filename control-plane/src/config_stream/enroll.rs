@@ -9,10 +9,10 @@ use tidegate_proto::{data_key, v1};
 use tonic::Status;
 use tracing::{error, info, warn};
 
-use super::authority::NodeRequest;
 use super::listener::Peer;
 use super::source::{CommitNodeError, Head, NewNode};
 use super::{ConfigStream, session};
+use crate::vault::NodeRequest;
 
 /// Names that are tried before giving up: `name`, `name-2`, ...
 const NAMES_MAX: u32 = 10_000;

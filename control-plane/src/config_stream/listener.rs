@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 use tracing::{debug, error, warn};
 
-use super::authority::{Authority, SERVER_CERTIFICATE_LIFE, node_of_certificate};
+use crate::vault::{Authority, SERVER_CERTIFICATE_LIFE, node_of_certificate};
 
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Handshakes under way at once; further connections wait in the kernel's queue.

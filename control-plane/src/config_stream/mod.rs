@@ -9,7 +9,6 @@
 //! Boundary: generated types live here and in the node's `config_sync`, nowhere else. What is needed of the log and of
 //! commits is in [`Source`] and [`Nodes`].
 
-mod authority;
 mod enroll;
 mod lane;
 mod listener;
@@ -36,13 +35,11 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-pub use authority::{
-    Authority, AuthorityError, AuthorityParts, Issued, NODE_CERTIFICATE_LIFE, NodeRequest, SERVER_CERTIFICATE_LIFE,
-};
 pub use publisher::Counts;
 pub use source::{CommitNodeError, Head, NewNode, Nodes, Source};
 
 use crate::fleet::Fleet;
+use crate::vault::Authority;
 use listener::{Connection, Peer};
 use publisher::Publisher;
 use session::Proof;

@@ -1,7 +1,8 @@
 //! The cluster's own certificate authority: who may be a control plane, who may be a node.
 //!
-//! ECDSA on P-256 throughout. The authority's key comes from the vault and never leaves the process.
+//! ECDSA on P-256 throughout. The authority's key is sealed wherever it is stored, and never leaves the control planes.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -15,16 +16,25 @@ use tidegate_proto::{CONTROL_PLANE_NAME, node_of_uri, node_uri};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::VaultError;
+use super::sealing::DataKey;
+
 /// How long a node's certificate lasts. The node asks for the next after two thirds of it.
 pub const NODE_CERTIFICATE_LIFE: Duration = Duration::from_secs(90 * 86_400);
 
 /// How long a control plane's certificate lasts. It makes itself the next after half of it.
 pub const SERVER_CERTIFICATE_LIFE: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long the certificate lasts that a control plane makes for its admin listener when it starts.
+const ADMIN_CERTIFICATE_LIFE: Duration = Duration::from_secs(397 * 86_400);
+
 const CA_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
 
 /// Certificates are valid from a little earlier, so that a clock that is behind does not refuse a new one.
 const BACKDATED: Duration = Duration::from_secs(3600);
+
+/// What the sealed key is for.
+const KEY_PURPOSE: &str = "certificate-authority-key";
 
 /// Why the authority can't do what it is asked for.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +63,24 @@ pub struct AuthorityParts {
     pub certificate: Vec<u8>,
     /// PKCS #8.
     pub key: Vec<u8>,
+}
+
+impl AuthorityParts {
+    /// The certificate, its length in front, and the sealed key.
+    pub(super) fn seal(&self, sealing: &DataKey) -> Vec<u8> {
+        let length = u32::try_from(self.certificate.len()).expect("a certificate is small").to_be_bytes();
+        let key = sealing.seal(KEY_PURPOSE, &self.key);
+        [length.as_slice(), &self.certificate, &key].concat()
+    }
+
+    pub(super) fn open(stored: &[u8], sealing: &DataKey) -> Result<AuthorityParts, VaultError> {
+        let damaged = || VaultError::Damaged("certificate authority");
+        let (length, rest) = stored.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged())?;
+        let (certificate, sealed) = rest.split_at_checked(length).ok_or_else(damaged)?;
+        let key = sealing.open(KEY_PURPOSE, sealed).ok_or(VaultError::WrongKey)?;
+        Ok(AuthorityParts { certificate: certificate.to_vec(), key: key.to_vec() })
+    }
 }
 
 /// A certificate and its key.
@@ -114,6 +142,21 @@ impl Authority {
         Ok(Issued { certificate: certificate.der().clone(), key })
     }
 
+    /// A certificate for the admin listener, under these names and on these addresses.
+    pub fn issue_admin(&self, names: &[String], addresses: &[IpAddr]) -> Result<Issued, AuthorityError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(AuthorityError::Unusable)?;
+        let mut params = params("Tidegate admin API", ADMIN_CERTIFICATE_LIFE);
+        for name in names {
+            let name = name.as_str().try_into().map_err(AuthorityError::Unusable)?;
+            params.subject_alt_names.push(SanType::DnsName(name));
+        }
+        params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Unusable)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        Ok(Issued { certificate: certificate.der().clone(), key })
+    }
+
     /// A certificate for a node. Of the request only the key is taken over.
     pub fn issue_node(&self, id: Id, request: &NodeRequest) -> Result<CertificateDer<'static>, AuthorityError> {
         let mut params = params(&id.to_string(), NODE_CERTIFICATE_LIFE);
@@ -150,7 +193,7 @@ impl NodeRequest {
 }
 
 /// Which node a certificate speaks for, and for which key. The chain was verified by TLS.
-pub(super) fn node_of_certificate(certificate: &[u8]) -> Option<(Id, Sha256)> {
+pub(crate) fn node_of_certificate(certificate: &[u8]) -> Option<(Id, Sha256)> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let id = names.value.general_names.iter().find_map(|name| match name {
@@ -215,6 +258,17 @@ mod tests {
         let other = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).expect("a key");
         assert!(NodeRequest::read(&request(&other)).is_err());
         assert!(NodeRequest::read(b"").is_err());
+    }
+
+    #[test]
+    fn what_is_stored_opens_with_its_key_only() {
+        let parts = Authority::generate().expect("made");
+        let (key, other) = (DataKey::new([1; 32]), DataKey::new([2; 32]));
+        let stored = parts.seal(&key);
+        let opened = AuthorityParts::open(&stored, &key).expect("opened");
+        assert_eq!((opened.certificate, opened.key), (parts.certificate, parts.key));
+        assert!(matches!(AuthorityParts::open(&stored, &other), Err(VaultError::WrongKey)));
+        assert!(matches!(AuthorityParts::open(&stored[..3], &key), Err(VaultError::Damaged(_))));
     }
 
     #[test]
