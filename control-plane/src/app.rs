@@ -1,82 +1,245 @@
-//! Wires the control plane.
+//! Wires the control plane: what it is made of, in which order it starts, and in which it stops.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tidegate_policy::Registry;
 use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
 
-/// What a control plane is told by its process.
+use crate::admin_api::{self, Api, Listener, ListenerTls};
+use crate::changes::{Bounds, Changes};
+use crate::config_stream::{self, ConfigStream, Source};
+use crate::fleet::{self, Fleet};
+use crate::operators::{FirstTokens, make_first, write_token_files};
+use crate::store::{self, Store, StoreError};
+use crate::vault::{ClusterSecrets, SecretKey};
+
+/// How a control plane is set up.
 #[derive(Debug)]
 pub struct Config {
-    /// Alone in its process, or one of several.
+    /// What it is a part of.
     pub mode: Mode,
-    /// Where the configuration is kept.
+    /// Where the configuration is kept: `postgres://...` or `sqlite:///path`.
     pub database_url: String,
-    /// For files of its own.
+    /// Where its files are.
     pub data_dir: PathBuf,
-    /// The admin API and the web admin.
+    /// Where the admin API and the web admin listen.
     pub admin_listen: SocketAddr,
-    /// The config stream, in a cluster.
+    /// Where nodes connect; nowhere if they are in the same process.
     pub stream_listen: Option<SocketAddr>,
-    /// Seals what is secret in the database.
+    /// The root of all secrets; made if it is missing.
     pub secret_key_file: PathBuf,
-    /// Where the first operator's token is written.
+    /// Where the first operator token is written, if nothing is there.
     pub operator_token_file: PathBuf,
-    /// Where the first join token is written.
+    /// Where the first join token is written, if nothing is there.
     pub join_token_file: PathBuf,
-    /// The certificate of the admin listener; without one it is made when the listener is not on loopback.
+    /// The certificate of the admin listener. Without one it is plain on loopback; elsewhere the cluster's authority issues one.
     pub admin_tls: Option<TlsFiles>,
-    /// Streams of a node in the same process.
+    /// Connections of a node in the same process.
     pub in_process: Option<mpsc::Receiver<DuplexStream>>,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
 }
 
-/// Alone in its process, or one of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a control plane is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// With its node, in one process.
+    /// One process that is everything.
     Standalone,
-    /// One of several on one database.
+    /// Several control planes and nodes.
     Cluster,
 }
 
-/// A certificate chain and its key, both PEM.
-#[derive(Debug)]
+/// A certificate and its key, as PEM files.
+#[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// The chain.
+    /// The certificate, and those that lead to its authority.
     pub cert: PathBuf,
     /// The key.
     pub key: PathBuf,
 }
 
 /// Where a control plane serves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ready {
     /// The admin API.
     pub admin: SocketAddr,
-    /// Whether it speaks TLS.
+    /// Whether over TLS.
     pub admin_tls: bool,
-    /// The config stream.
+    /// Where nodes connect.
     pub stream: Option<SocketAddr>,
-    /// The first operator's token, if it was just made.
+    /// The first operator's token, if it was made just now.
     pub first_token: Option<String>,
 }
 
-/// Serves until told to stop.
+/// Runs a control plane until it is told to stop.
+///
+/// # Errors
+/// It could not start. Once it serves, the loss of the database does not end it.
 pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Some(started) = start(&config, &shutdown).await? else { return Ok(()) };
+    let Started { store, changes, fleet, stream, api, listener, nodes, tokens } = started;
+
+    // parts stop in the order of the way of a change, each when those before it have ended
+    let stop = Stops::default();
+    let following = tokio::spawn(changes.clone().follow(stop.following.clone()));
+    let placing = tokio::spawn(fleet.run(stop.fleet.clone()));
+    let publishing = tokio::spawn(stream.clone().run(stop.publishing.clone()));
+    let stream_listen = nodes.as_ref().map(TcpListener::local_addr).transpose()?;
+    let mut streaming = tokio::spawn(serve_nodes(stream, nodes, config.in_process.take(), stop.streaming.clone()));
+    let (admin, admin_tls) = (listener.address()?, listener.is_tls());
+    let serving = tokio::spawn(admin_api::serve(listener, api.clone(), stop.serving.clone()));
+    info!(admin = %admin, tls = admin_tls, config.revision = changes.current().revision(), "the control plane serves");
     if let Some(ready) = config.ready.take() {
-        let at =
-            Ready { admin: config.admin_listen, admin_tls: false, stream: config.stream_listen, first_token: None };
-        drop(ready.send(at));
+        let first_token = tokens.made.then_some(tokens.operator);
+        // who started this may not want to know
+        let _ = ready.send(Ready { admin, admin_tls, stream: stream_listen, first_token });
     }
-    shutdown.cancelled().await;
-    Ok(())
+
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => None,
+        ended = &mut streaming => Some(ended.context("the config stream").flatten()),
+    };
+    info!("the control plane stops");
+    api.drain();
+    stop.serving.cancel();
+    serving.await.context("the admin API")?;
+    stop.streaming.cancel();
+    let streamed = match ended {
+        Some(ended) => ended.and_then(|()| anyhow::bail!("the config stream ended by itself")),
+        None => streaming.await.context("the config stream")?,
+    };
+    stop.publishing.cancel();
+    publishing.await.context("the publisher")?;
+    stop.fleet.cancel();
+    placing.await.context("the fleet")?;
+    stop.following.cancel();
+    following.await.context("the follower of the log")?;
+    store.close().await;
+    streamed
+}
+
+#[derive(Default)]
+struct Stops {
+    serving: CancellationToken,
+    streaming: CancellationToken,
+    publishing: CancellationToken,
+    fleet: CancellationToken,
+    following: CancellationToken,
+}
+
+/// Serves nodes of the network, the one in this process, or both.
+async fn serve_nodes(
+    stream: Arc<ConfigStream>,
+    listener: Option<TcpListener>,
+    in_process: Option<mpsc::Receiver<DuplexStream>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let network = async {
+        match listener {
+            Some(listener) => stream.clone().serve(listener, stop.clone()).await,
+            None => Ok(stop.cancelled().await),
+        }
+    };
+    let local = async {
+        match in_process {
+            Some(pipes) => stream.clone().serve_in_process(pipes, stop.clone()).await,
+            None => Ok(stop.cancelled().await),
+        }
+    };
+    tokio::try_join!(network, local).map(|((), ())| ())
 }
 
 /// The OpenAPI document of the admin API.
 pub fn openapi() -> String {
-    "{\"openapi\": \"3.1.0\"}\n".to_owned()
+    admin_api::openapi_text()
+}
+
+struct Started {
+    store: Arc<dyn Store>,
+    changes: Changes,
+    fleet: Arc<Fleet>,
+    stream: Arc<ConfigStream>,
+    api: Arc<Api>,
+    listener: Listener,
+    nodes: Option<TcpListener>,
+    tokens: FirstTokens,
+}
+
+/// Nothing if it was told to stop before.
+async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Option<Started>> {
+    let folder = &config.data_dir;
+    std::fs::create_dir_all(folder).with_context(|| format!("the data folder `{}`", folder.display()))?;
+    let key = SecretKey::load_or_make(&config.secret_key_file)?;
+    let Some(store) = open_store(&config.database_url, shutdown).await? else { return Ok(None) };
+    let ClusterSecrets { authority, data_key } = ClusterSecrets::settle(&*store, &key).await?;
+    let data_key = Arc::new(data_key);
+    let changes = Changes::load(store.clone(), Registry::standard(), data_key.clone(), Bounds::default()).await?;
+
+    let ca_key = authority.key_hash();
+    let joinable = (config.mode == Mode::Cluster).then_some(ca_key);
+    let tokens = make_first(&changes, &key, joinable).await.context("the first operator could not be made")?;
+    write_token_files(&changes, &tokens, &config.operator_token_file, &config.join_token_file)
+        .context("the first tokens could not be written")?;
+
+    let tls = match &config.admin_tls {
+        Some(files) => ListenerTls::Files(files.clone()),
+        None if config.admin_listen.ip().is_loopback() => ListenerTls::Plain,
+        None => ListenerTls::Issued,
+    };
+    let listener = Listener::bind(config.admin_listen, tls, &authority).await?;
+    let nodes = match config.stream_listen {
+        Some(at) => Some(TcpListener::bind(at).await.with_context(|| format!("can't listen on {at}"))?),
+        None => None,
+    };
+    let source: Arc<dyn Source> = Arc::new(changes.clone());
+    let positions = Arc::new(fleet::Table(store.clone()));
+    let fleet = Fleet::new(Uuid::now_v7().to_string(), source.clone(), positions, fleet::Timings::default());
+    let stream = ConfigStream::new(config_stream::Parts {
+        source,
+        nodes: Arc::new(changes.clone()),
+        fleet: fleet.clone(),
+        authority,
+        data_key: *data_key.bytes(),
+        timings: config_stream::Timings::default(),
+    });
+    let api = Api::new(
+        admin_api::Parts {
+            changes: changes.clone(),
+            store: store.clone(),
+            fleet: fleet.clone(),
+            mode: config.mode,
+            authority: ca_key,
+        },
+        &key,
+    );
+    Ok(Some(Started { store, changes, fleet, stream, api, listener, nodes, tokens }))
+}
+
+/// Opens the database, which may come up later than this process.
+async fn open_store(url: &str, shutdown: &CancellationToken) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let why = match store::open(url).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(why @ (StoreError::Unavailable(_) | StoreError::Busy)) => why,
+            Err(why) => return Err(why).context("the database can't be opened"),
+        };
+        warn!(error = %crate::error_chain(&why), "the database does not answer yet");
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+        }
+    }
 }

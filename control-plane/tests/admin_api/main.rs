@@ -1,0 +1,13 @@
+//! The admin API, over real sockets: on SQLite where it does not matter, on Postgres where it does.
+
+mod coverage;
+mod nouns;
+mod openapi;
+mod pages;
+mod plane;
+mod replicas;
+mod requests;
+mod revisions;
+mod sessions;
+mod tokens;
+mod writes;
