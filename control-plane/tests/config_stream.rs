@@ -374,6 +374,33 @@ async fn what_is_refused_is_not_sent_again_and_healed_from_where_the_node_is() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_was_refused_is_not_the_one_that_is_sent_next() {
+    let plane = plane();
+    plane.log.put(Kind::Service, 1, "a", SERVICE);
+    let mut node = Node::connect(&plane).await;
+    let mut refused = 0;
+    for _ in CLASSES {
+        let update = node.update().await;
+        match update.announced.class {
+            Class::Traffic => {
+                refused = update.announced.to.revision;
+                node.reject(&update).await;
+            }
+            _ => node.apply(&update).await,
+        }
+    }
+    let healed = plane.log.put(Kind::Service, 2, "b", SERVICE);
+    let mut update = node.update().await;
+    if update.announced.class == Class::Identity {
+        node.apply(&update).await;
+        update = node.update().await;
+    }
+    assert!(update.is_snapshot() && update.announced.to.revision > refused);
+    node.apply(&update).await;
+    node.reach(healed).await;
+}
+
+#[tokio::test]
 async fn a_node_that_says_it_does_not_fit_is_brought_in_step() {
     let plane = plane();
     plane.log.put(Kind::Service, 1, "a", SERVICE);

@@ -31,7 +31,7 @@ pub(super) struct Lane<'a> {
     pub(super) replies: mpsc::Receiver<Reply>,
     /// What it acknowledged; nothing if the next must be a snapshot.
     pub(super) at: Option<Position>,
-    /// How far it is known to have been in this history.
+    /// No snapshot that is older helps: how far the node was in this history, or what it refused.
     pub(super) floor: u64,
     /// What it refused: the same is not sent again.
     pub(super) refused: Option<Position>,
@@ -187,6 +187,10 @@ impl Lane<'_> {
         self.shared.publisher.counts.rejected.fetch_add(1, Ordering::Relaxed);
         self.resyncs = 0;
         self.refused = Some(payload.announced.to);
+        if payload.announced.from.is_none() {
+            // a snapshot is kept for others for a while; this node needs one that is newer
+            self.floor = self.floor.max(revision + 1);
+        }
         self.shared.fleet.rejected(node, self.shared.session, self.class, revision, problems);
     }
 

@@ -207,8 +207,8 @@ impl ConfigStream {
         // however this ends, also by being dropped, the streams end with it
         let ended = CancellationToken::new();
         let _ending = ended.clone().drop_guard();
-        let service =
-            ConfigStreamServer::new(Rpc { stream: self.clone(), ended }).max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+        let service = ConfigStreamServer::new(Rpc { stream: self.clone(), ended })
+            .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
         let stopping = async {
             stop.cancelled().await;
             self.draining.cancel();
