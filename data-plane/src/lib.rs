@@ -1,5 +1,19 @@
-//! The gateway itself: one node of the data plane.
+//! The data plane: a node, which serves traffic by the configuration that the control plane gives it.
+//!
+//! A request's way begins in `listener`, and is told by `proxy::handle`; [`node`] is the one file that sees all of it.
 
 pub mod config_sync;
+mod exchange;
+pub mod limits;
+mod listener;
 pub mod node;
 pub mod ports;
+mod proxy;
+mod status;
+pub mod telemetry;
+mod upstream;
+mod worker;
+
+pub use proxy::GatewayError;
+pub use upstream::{Connector, TcpConnector};
+pub use worker::{Parts, Worker};

@@ -1,12 +1,40 @@
-//! Wires a node.
+//! Wires a node, and ends it in order.
+//!
+//! ```text
+//! control runtime (2 threads): configuration, counters, status
+//! worker 0..n (a thread each): own listening socket, own connections, own cells
+//! ```
+//! Traffic runs on the workers alone; what the control runtime does never stalls it. What a loss means is said by each part:
+//! without control planes the node serves what it has ([`crate::config_sync`]), without Redis limits do as they were told to
+//! ([`crate::ports::counters`]).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tokio::io::DuplexStream;
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::config_sync::{self, ConfigSync};
+use crate::listener::tcp;
+use crate::ports::counters::{NodeCounters, RedisOptions};
+use crate::ports::{ComputePool, SystemClock};
+use crate::status::{self, Page};
+use crate::upstream::TcpConnector;
+use crate::worker::{Parts, Worker};
+
+pub use crate::config_sync::ControlLink;
+pub use crate::limits::Limits;
+pub use crate::ports::counters::Counters;
 
 /// What a node is told by its process.
 #[derive(Debug)]
@@ -33,33 +61,6 @@ pub struct Config {
     pub ready: Option<oneshot::Sender<Ready>>,
 }
 
-/// Where a node's configuration comes from.
-#[derive(Debug)]
-pub enum ControlLink {
-    /// Control planes elsewhere.
-    Remote {
-        /// Their streams.
-        endpoints: Vec<String>,
-        /// For the first contact.
-        join_token_file: Option<PathBuf>,
-    },
-    /// The control plane of the same process.
-    InProcess(mpsc::Sender<DuplexStream>),
-}
-
-/// Where shared counters live.
-#[derive(Debug)]
-pub enum Counters {
-    /// In this process.
-    Local,
-    /// In Redis, at this address.
-    Redis(String),
-}
-
-/// Every default of a node.
-#[derive(Debug, Default)]
-pub struct Limits {}
-
 /// Where a node serves.
 #[derive(Debug)]
 pub struct Ready {
@@ -69,11 +70,187 @@ pub struct Ready {
     pub status: SocketAddr,
 }
 
+/// Threads that keep the configuration, the counters and the status page going.
+const CONTROL_THREADS: usize = 2;
+
+/// Pieces of long work that may wait for a thread.
+const COMPUTE_QUEUED_MAX: usize = 1024;
+
+/// How long what was ended may take to be gone, and the control runtime to stop.
+const END_MAX: Duration = Duration::from_secs(2);
+
 /// Serves until told to stop. Owns its threads, and blocks.
-pub fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if let Some(ready) = config.ready.take() {
-        drop(ready.send(Ready { proxy: config.proxy_listen, status: config.status_listen }));
-    }
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(shutdown.cancelled());
-    Ok(())
+///
+/// # Errors
+/// It could not start, or a part of it failed.
+pub fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut control = Builder::new_multi_thread();
+    control.worker_threads(CONTROL_THREADS).thread_name("node-control").enable_all();
+    let control = control.build().context("the control runtime could not be started")?;
+    let served = Node::start(&control, config).and_then(|node| control.block_on(node.serve(shutdown)));
+    control.shutdown_timeout(END_MAX);
+    served
 }
+
+/// A node that serves.
+struct Node {
+    page: Arc<Page>,
+    limits: Limits,
+    workers: Vec<JoinHandle<()>>,
+    /// Tells how a worker ended.
+    ended: mpsc::UnboundedReceiver<anyhow::Result<()>>,
+    /// Told to the workers: accept no more, and end.
+    stop_workers: CancellationToken,
+    /// What runs on the control runtime, and when it is told to stop.
+    background: TaskTracker,
+    stop_background: CancellationToken,
+}
+
+impl Node {
+    fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
+        let Config { limits, proxy_listen, status_listen, .. } = &config;
+        let workers = config.workers.max(1);
+        let listeners = tcp::listen_for(workers, *proxy_listen, limits.listen_backlog)
+            .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
+        let status = std::net::TcpListener::bind(status_listen)
+            .with_context(|| format!("the status page can't be served on {status_listen}"))?;
+        let ready = Ready { proxy: listeners[0].local_addr()?, status: status.local_addr()? };
+
+        let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
+        let sync = ConfigSync::open(config_sync::Config {
+            labels: config.labels,
+            address: ready.proxy.to_string(),
+            ..config_sync::Config::new(&config.name, config.data_dir, config.control)
+        })
+        .context("the node's configuration can't be kept")?;
+        let clock = Arc::new(SystemClock);
+        let counters = NodeCounters::build(
+            &config.counters,
+            RedisOptions::default(),
+            clock.clone(),
+            control.handle(),
+            &stop_background,
+        )?;
+        let page = Arc::new(Page {
+            live: sync.live().clone(),
+            sync: sync.status(),
+            cells: (0..workers).map(|_| Arc::default()).collect(),
+            counters,
+            compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
+            draining: false.into(),
+        });
+
+        let handle = control.handle();
+        let stop = stop_background.clone();
+        background.spawn_on(async move { sync.run(stop).await }, handle);
+        background.spawn_on(count_nodes(page.clone(), stop_background.clone()), handle);
+        background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), handle);
+
+        let stop_workers = CancellationToken::new();
+        let (tell, mut ended) = mpsc::unbounded_channel();
+        let (tell_started, mut started) = mpsc::unbounded_channel();
+        let mut threads = Vec::new();
+        for (n, listener) in listeners.into_iter().enumerate() {
+            let parts = Parts {
+                live: page.live.clone(),
+                counters: page.counters.port(),
+                clock: clock.clone(),
+                compute: page.compute.clone(),
+                limits: limits.clone(),
+                cells: page.cells[n].clone(),
+                workers,
+            };
+            let (stop, tell, tell_started) = (stop_workers.clone(), tell.clone(), tell_started.clone());
+            let carry = move || drop(tell.send(carry(parts, listener, &stop, tell_started)));
+            let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(carry);
+            threads.push(thread.context("a worker's thread could not be started")?);
+        }
+        // a worker that panics leaves its end of the channel, like one that failed
+        drop((tell, tell_started));
+        for _ in 0..workers {
+            if started.blocking_recv().is_none() {
+                let why = ended.blocking_recv().unwrap_or_else(|| Err(anyhow::anyhow!("it panicked")));
+                why.context("a worker failed to start")?;
+            }
+        }
+        info!(workers, proxy = %ready.proxy, status = %ready.status, "serving callers on {}", ready.proxy);
+        if let Some(tell) = config.ready {
+            // who asked may have gone
+            let _ = tell.send(ready);
+        }
+        Ok(Node { page, limits: config.limits, workers: threads, ended, stop_workers, background, stop_background })
+    }
+
+    /// Serves, then ends what was started, the last first.
+    async fn serve(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let failed = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = self.ended.recv() => Some(ended),
+        };
+        self.page.draining.store(true, Ordering::Relaxed);
+        if failed.is_none() {
+            info!("draining: readiness is 503 from now on");
+            tokio::time::sleep(self.limits.drain_delay).await;
+        }
+        self.stop_workers.cancel();
+        let mut outcome = match failed {
+            None => Ok(()),
+            Some(Some(Err(error))) => Err(error),
+            Some(_) => Err(anyhow::anyhow!("a worker ended though nobody asked it to")),
+        };
+        while let Some(ended) = self.ended.recv().await {
+            outcome = outcome.and(ended);
+        }
+        for worker in self.workers {
+            if worker.join().is_err() {
+                outcome = outcome.and(Err(anyhow::anyhow!("a worker panicked")));
+            }
+        }
+        self.stop_background.cancel();
+        self.background.close();
+        self.background.wait().await;
+        self.page.counters.stopped().await;
+        outcome
+    }
+}
+
+/// Tells the counters how many nodes there are.
+async fn count_nodes(page: Arc<Page>, stop: CancellationToken) {
+    let mut sync = page.sync.clone();
+    loop {
+        let nodes = sync.borrow_and_update().fleet_nodes;
+        page.counters.set_nodes(nodes as usize);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = sync.changed() => if changed.is_err() { return stop.cancelled().await },
+        }
+    }
+}
+
+/// Carries traffic on this thread, until told to stop and what is under way has ended.
+fn carry(
+    parts: Parts,
+    listener: std::net::TcpListener,
+    stop: &CancellationToken,
+    started: mpsc::UnboundedSender<()>,
+) -> anyhow::Result<()> {
+    let drain_timeout = parts.limits.drain_timeout;
+    let runtime = Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    runtime.block_on(async {
+        let worker = Worker::new(parts, TcpConnector);
+        let sweeping = worker.clone();
+        let sweeping = spawn_local(async move { sweeping.sweep().await });
+        // who waits may have failed by now
+        let _ = started.send(());
+        drop(started);
+        tcp::accept(&worker, listener, stop).await.context("connections can't be accepted")?;
+        if tokio::time::timeout(drain_timeout, worker.drain()).await.is_err() {
+            warn!(connections = worker.connections(), "ending {} connections that did not end by themselves", worker.connections());
+            worker.end();
+            let _ = tokio::time::timeout(END_MAX, worker.drain()).await;
+        }
+        sweeping.abort();
+        Ok(())
+    })
+}
+

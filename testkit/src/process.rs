@@ -14,7 +14,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait::wait_for;
 
@@ -118,11 +118,14 @@ impl Process {
         if self.is_running() { self.signal(Signal::TERM) } else { Ok(()) }
     }
 
-    /// SIGKILL (`kill -9`): no chance to tidy up. Returns once it is gone; does nothing if it was already.
+    /// SIGKILL (`kill -9`) to it and its own children: no chance to tidy up. Returns once it is gone; does nothing if it was
+    /// already.
     pub fn kill(&mut self) {
+        if self.is_running() {
+            // It may end at this moment; then there is nothing to do.
+            let _ = self.pid().map(|pid| kill_process_group(pid, Signal::KILL));
+        }
         if let Some(mut child) = self.child.take() {
-            // Both fail only for a child that has ended.
-            let _ = child.kill();
             let _ = child.wait();
         }
     }
@@ -138,9 +141,12 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(self.pid()?, signal).with_context(|| format!("{} can't be signalled", self.name))
+    }
+
+    fn pid(&self) -> Result<Pid> {
         let id = self.id().with_context(|| format!("{} is not running", self.name))?;
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).context("a process id is a positive number")?;
-        kill_process(pid, signal).with_context(|| format!("{} ({id}) can't be signalled", self.name))
+        i32::try_from(id).ok().and_then(Pid::from_raw).context("a process id is a positive number")
     }
 
     /// Waits until it has ended by itself.
@@ -233,7 +239,8 @@ impl Drop for Process {
             return;
         }
         // A stopped process can't heed SIGTERM.
-        let _ = self.resume().and_then(|()| self.signal(Signal::TERM));
+        let _ = self.resume();
+        let _ = self.pid().map(|pid| kill_process_group(pid, Signal::TERM));
         let start = Instant::now();
         while self.is_running() && start.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(5));
@@ -336,10 +343,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_with_its_owner() {
-        let (process, _folder) = shell("exec sleep 600");
-        let id = process.id().unwrap();
+    async fn it_ends_with_its_owner_and_takes_its_children_along() {
+        let (mut process, _folder) = shell("trap '' TERM; sleep 600 & echo child $!; wait");
+        let line = process.wait_for_line("child", DEADLINE).await.unwrap();
+        let child = line.strip_prefix("child ").unwrap().to_owned();
+        let id = process.id().unwrap().to_string();
+        process.kill();
+        for id in [id, child] {
+            let gone = wait_for("its end", DEADLINE, async || match read_state(&id) {
+                None | Some('Z') => Ok(()),
+                Some(state) => bail!("{id} is {state}"),
+            });
+            gone.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_dropped() {
+        let (process, _folder) = shell("sleep 600; echo over");
+        let id = process.id().unwrap().to_string();
         drop(process);
-        assert!(!Path::new(&format!("/proc/{id}")).exists());
+        assert_eq!(read_state(&id), None);
+    }
+
+    /// The letter that the kernel gives to what a process does; none once it is gone.
+    fn read_state(id: &str) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
     }
 }

@@ -1,0 +1,337 @@
+//! The bodies of an exchange, both ways: they stream with backpressure and tell the watch what is waited for.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
+use tidegate_policy::BodyFilter;
+
+use super::watch::{Cut, Exchange, Phase};
+
+/// What comes piece by piece from a connection.
+pub(crate) type Stream = hyper::body::Incoming;
+
+/// Why a body did not come whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Cut(#[from] Cut),
+    #[error("the connection did not bring all of the body")]
+    Broken(#[from] hyper::Error),
+}
+
+type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+/// The body of a request, on its way to a target.
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// All of it, in memory.
+    Whole(Bytes),
+    /// As it comes.
+    Stream(Box<RequestStream>),
+}
+
+/// A request's body as it comes from the caller.
+pub(crate) struct RequestStream {
+    stream: Stream,
+    exchange: Rc<Exchange>,
+    /// Policies that look at each piece.
+    pub(crate) filters: SmallVec<[Box<dyn BodyFilter>; 1]>,
+    /// How long the caller may pause, the target may take nothing, and the answer may take, in ticks.
+    pub(crate) client_body: u32,
+    pub(crate) upstream_idle: u32,
+    pub(crate) first_byte: u32,
+}
+
+impl RequestBody {
+    pub(crate) fn new(stream: Stream, exchange: &Rc<Exchange>) -> Self {
+        if stream.is_end_stream() {
+            return RequestBody::Empty;
+        }
+        exchange.request_done.set(false);
+        RequestBody::Stream(Box::new(RequestStream {
+            stream,
+            exchange: exchange.clone(),
+            filters: SmallVec::new(),
+            client_body: 0,
+            upstream_idle: 0,
+            first_byte: 0,
+        }))
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, RequestBody::Empty)
+    }
+}
+
+impl RequestStream {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Piece {
+        if let Some(cut) = self.exchange.is_cut() {
+            return Poll::Ready(Some(Err(cut.into())));
+        }
+        let Poll::Ready(piece) = Pin::new(&mut self.stream).poll_frame(cx) else {
+            self.exchange.request_body_waits(Phase::ClientSends, self.client_body);
+            return Poll::Pending;
+        };
+        match piece {
+            Some(Ok(frame)) => Poll::Ready(self.passed(frame).transpose()),
+            Some(Err(error)) => {
+                self.exchange.cut(Cut::BodyBroken);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            None => {
+                self.is_done();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// A piece goes on, once the policies have seen it. Trailers are not passed on: they could pose as headers there.
+    fn passed(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, BodyError> {
+        let Ok(mut data) = frame.into_data() else {
+            self.is_done();
+            return Ok(None);
+        };
+        for filter in &mut self.filters {
+            if let Err(reply) = filter.on_data(&mut data) {
+                *self.exchange.refusal.borrow_mut() = Some(reply);
+                self.exchange.cut(Cut::Refused);
+                return Err(Cut::Refused.into());
+            }
+        }
+        self.exchange.request_bytes.set(self.exchange.request_bytes.get() + data.len() as u64);
+        if self.stream.is_end_stream() {
+            self.is_done();
+        } else {
+            self.exchange.request_body_moved(Phase::UpstreamTakes, self.upstream_idle);
+        }
+        Ok(Some(Frame::data(data)))
+    }
+
+    fn is_done(&self) {
+        self.exchange.request_done.set(true);
+        self.exchange.request_body_moved(Phase::FirstByte, self.first_byte);
+    }
+}
+
+impl Drop for RequestStream {
+    fn drop(&mut self) {
+        if !self.exchange.request_done.get() {
+            self.exchange.connection.left_unread();
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Piece {
+        let this = self.get_mut();
+        match this {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Whole(_) => {
+                let RequestBody::Whole(all) = std::mem::replace(this, RequestBody::Empty) else { return Poll::Ready(None) };
+                Poll::Ready(Some(Ok(Frame::data(all))))
+            }
+            RequestBody::Stream(stream) => stream.poll_piece(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Empty => true,
+            RequestBody::Whole(all) => all.is_empty(),
+            RequestBody::Stream(stream) => stream.exchange.request_done.get(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Whole(all) => SizeHint::with_exact(all.len() as u64),
+            // filters may change what passes
+            RequestBody::Stream(stream) if stream.filters.is_empty() => stream.stream.size_hint(),
+            RequestBody::Stream(_) => SizeHint::new(),
+        }
+    }
+}
+
+/// What happens when an exchange is over.
+pub(crate) trait Ending {
+    /// The caller got all of it, so many bytes of body; or not.
+    fn ended(self: Box<Self>, complete: bool, response_bytes: u64);
+}
+
+/// The body of a reply, on its way to the caller.
+pub(crate) struct ResponseBody {
+    from: Source,
+    bytes: u64,
+    /// Dropped, or run, with the last byte.
+    ending: Option<Box<dyn Ending>>,
+}
+
+enum Source {
+    Empty,
+    Whole(Bytes),
+    Stream(Stream, Flow),
+}
+
+/// What a streaming reply is bound to.
+pub(crate) struct Flow {
+    pub(crate) exchange: Rc<Exchange>,
+    /// How long the target may pause, and the caller may take nothing, in ticks.
+    pub(crate) upstream_idle: u32,
+    pub(crate) client_write: u32,
+}
+
+impl ResponseBody {
+    /// All of it, in memory.
+    pub(crate) fn whole(all: Bytes, ending: Option<Box<dyn Ending>>) -> Self {
+        let from = if all.is_empty() { Source::Empty } else { Source::Whole(all) };
+        ResponseBody { from, bytes: 0, ending }
+    }
+
+    /// As it comes.
+    pub(crate) fn streaming(stream: Stream, flow: Flow, ending: Option<Box<dyn Ending>>) -> Self {
+        if stream.is_end_stream() {
+            return ResponseBody::whole(Bytes::new(), ending);
+        }
+        flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+        ResponseBody { from: Source::Stream(stream, flow), bytes: 0, ending }
+    }
+
+    fn end(&mut self, complete: bool) {
+        self.from = Source::Empty;
+        if let Some(ending) = self.ending.take() {
+            ending.ended(complete, self.bytes);
+        }
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Piece {
+        let Source::Stream(stream, flow) = &mut self.from else { return Poll::Ready(None) };
+        if let Some(cut) = flow.exchange.is_cut() {
+            self.end(false);
+            return Poll::Ready(Some(Err(cut.into())));
+        }
+        let Poll::Ready(piece) = Pin::new(&mut *stream).poll_frame(cx) else {
+            flow.exchange.enter_once(Phase::UpstreamSends, flow.upstream_idle);
+            return Poll::Pending;
+        };
+        match piece {
+            Some(Ok(frame)) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if stream.is_end_stream() {
+                    self.end(true);
+                } else {
+                    flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.end(false);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            None => {
+                self.end(true);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Piece {
+        let this = self.get_mut();
+        match &mut this.from {
+            Source::Empty => Poll::Ready(None),
+            Source::Stream(..) => this.poll_stream(cx),
+            Source::Whole(all) => {
+                let all = std::mem::take(all);
+                this.bytes = all.len() as u64;
+                this.end(true);
+                Poll::Ready(Some(Ok(Frame::data(all))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.from, Source::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.from {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Whole(all) => SizeHint::with_exact(all.len() as u64),
+            Source::Stream(stream, _) => stream.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let complete = matches!(self.from, Source::Empty);
+        self.end(complete);
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// `None` if it is larger than it may be.
+pub(crate) async fn collect<B>(body: B, max: u64) -> Result<Option<Bytes>, BodyError>
+where
+    B: Body<Data = Bytes, Error = BodyError>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut first: Option<Bytes> = None;
+    let mut all = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let so_far = first.as_ref().map_or(0, Bytes::len).max(all.len());
+        if (so_far + data.len()) as u64 > max {
+            return Ok(None);
+        }
+        match &first {
+            None => first = Some(data),
+            Some(head) => {
+                if all.is_empty() {
+                    all.extend_from_slice(head);
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(Some(if all.is_empty() { first.unwrap_or_default() } else { all.into() }))
+}
+
+/// Waits for a stream's next piece with nothing but the wait: for bodies that are read whole.
+pub(crate) struct Collected {
+    pub(crate) stream: Stream,
+    pub(crate) exchange: Rc<Exchange>,
+    pub(crate) upstream_idle: u32,
+}
+
+impl Body for Collected {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Piece {
+        let this = self.get_mut();
+        if let Some(cut) = this.exchange.is_cut() {
+            return Poll::Ready(Some(Err(cut.into())));
+        }
+        // each piece begins a new wait
+        let piece = ready!(Pin::new(&mut this.stream).poll_frame(cx));
+        this.exchange.enter(Phase::UpstreamSends, this.upstream_idle);
+        Poll::Ready(piece.map(|piece| piece.map_err(BodyError::from)))
+    }
+}

@@ -1,0 +1,113 @@
+//! A caller's byte stream: tells the watch what moves, and what does not.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use crate::exchange::watch::Connection;
+
+/// What an HTTP/2 connection begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A caller's byte stream.
+pub(crate) struct Guarded<S> {
+    stream: S,
+    connection: Rc<Connection>,
+    /// What was read to see which protocol it is.
+    first: [u8; PREFACE.len()],
+    first_from: usize,
+    first_to: usize,
+    is_shut: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+    pub(crate) fn new(stream: S, connection: Rc<Connection>) -> Self {
+        Guarded { stream, connection, first: [0; 24], first_from: 0, first_to: 0, is_shut: false }
+    }
+
+    /// Whether the caller speaks HTTP/2, by what it says first.
+    pub(crate) async fn speaks_h2(&mut self) -> io::Result<bool> {
+        while self.first_to < PREFACE.len() {
+            let n = self.stream.read(&mut self.first[self.first_to..]).await?;
+            self.first_to += n;
+            if n == 0 || self.first[..self.first_to] != PREFACE[..self.first_to] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<S> Guarded<S> {
+    fn tell_writing<T>(&self, written: &Poll<T>) {
+        match written {
+            Poll::Pending => self.connection.blocked(),
+            Poll::Ready(_) => self.connection.taken(),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.first_from < self.first_to {
+            let n = buf.remaining().min(self.first_to - self.first_from);
+            buf.put_slice(&self.first[self.first_from..self.first_from + n]);
+            self.first_from += n;
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.connection.heard();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.tell_writing(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.tell_writing(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+            if !self.connection.lingers() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // closing now would throw away what the caller has not read of its reply
+        let mut scrap = [0; 4096];
+        loop {
+            let mut scrap = ReadBuf::new(&mut scrap);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut scrap))?;
+            if scrap.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

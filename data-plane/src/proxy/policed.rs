@@ -1,0 +1,83 @@
+//! A request on a route with policies: its way through the chain.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tidegate_policy::{
+    BodyFilter, ChainRun, End, Needs, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId,
+    ResponseHead,
+};
+
+use crate::exchange::watch::Exchange;
+use crate::worker::{Route, View, Worker};
+
+/// A request on a route with policies.
+pub(super) struct Policed {
+    route: Rc<Route>,
+    overlays: Rc<dyn Overlays>,
+    exchange: Rc<Exchange>,
+    run: ChainRun,
+    pub(super) cx: RequestContext,
+}
+
+impl Policed {
+    pub(super) fn new(
+        view: &View,
+        worker: &Worker,
+        request_id: RequestId,
+        route: &Rc<Route>,
+        exchange: &Rc<Exchange>,
+    ) -> Box<Self> {
+        let cx = RequestContext {
+            ports: worker.ports().clone(),
+            directory: view.directory.clone(),
+            request_id,
+            client: exchange.connection.peer,
+            route: route.compiled.facts,
+            principal: Principal::default(),
+            quotas: Quotas::new(),
+        };
+        Box::new(Policed {
+            route: route.clone(),
+            overlays: view.overlays.clone(),
+            exchange: exchange.clone(),
+            run: ChainRun::new(),
+            cx,
+        })
+    }
+
+    pub(super) async fn on_request(&mut self, head: &mut RequestHead) -> Result<(), Box<Reply>> {
+        let passed = self.run.on_request(&self.route.compiled.chain, &*self.overlays, head, &mut self.cx).await;
+        self.exchange.credential.set(self.cx.principal.credential);
+        passed
+    }
+
+    pub(super) fn exchange(&self) -> &Rc<Exchange> {
+        &self.exchange
+    }
+
+    pub(super) fn needs(&self) -> Needs {
+        self.run.needs(&self.route.compiled.chain)
+    }
+
+    pub(super) async fn on_request_body(&mut self, body: &mut Bytes, head: &mut RequestHead) -> Result<(), Box<Reply>> {
+        self.run.on_request_body(&self.route.compiled.chain, body, head, &mut self.cx).await
+    }
+
+    pub(super) fn request_body_filters(&self, head: &RequestHead) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
+        self.run.request_body_filters(&self.route.compiled.chain, head, &self.cx)
+    }
+
+    pub(super) async fn on_response(&mut self, head: &mut ResponseHead) -> Result<(), Box<Reply>> {
+        self.run.on_response(&self.route.compiled.chain, head, &mut self.cx).await
+    }
+
+    pub(super) async fn on_response_body(&mut self, body: &mut Bytes, head: &mut ResponseHead) -> Result<(), Box<Reply>> {
+        self.run.on_response_body(&self.route.compiled.chain, body, head, &mut self.cx).await
+    }
+
+    pub(super) fn on_end(&mut self, end: &End) {
+        self.run.on_end(&self.route.compiled.chain, end, &mut self.cx);
+    }
+}

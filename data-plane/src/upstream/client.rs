@@ -1,0 +1,154 @@
+//! Sends a request to an upstream.
+//!
+//! What makes a second attempt safe: a target that refuses the connection has seen nothing; a kept connection that was gone
+//! before the request was sent gives it back; and of a request that may be repeated and has no body a copy is kept while it runs
+//! over a kept connection. A body is never sent twice.
+
+use std::rc::Rc;
+
+use http::header::HOST;
+use http::Method;
+use tidegate_model::Timeouts;
+use tidegate_policy::RequestHead;
+use tidegate_snapshot::HostHeader;
+
+use super::balance::{Balance, Tried};
+use super::pool::{Lease, Target};
+use super::Dial;
+use crate::exchange::body::RequestBody;
+use crate::exchange::hyper_client::{Answer, SendError};
+use crate::exchange::watch::{Cut, Exchange, Phase, ticks};
+use crate::limits::Limits;
+use crate::proxy::GatewayError;
+
+/// How long each phase may take, in ticks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) connect: u32,
+    pub(crate) first_byte: u32,
+    pub(crate) idle: u32,
+    pub(crate) client_body: u32,
+    /// 0 is without end.
+    pub(crate) request: u32,
+}
+
+impl Patience {
+    /// What a service says, else what the node says.
+    pub(crate) fn new(timeouts: &Timeouts, limits: &Limits) -> Self {
+        let or = |set: Option<tidegate_model::Span>, default| ticks(set.map_or(default, |span| span.duration()));
+        Patience {
+            connect: or(timeouts.connect, limits.upstream_connect),
+            first_byte: or(timeouts.first_byte, limits.upstream_first_byte),
+            idle: or(timeouts.idle, limits.upstream_idle),
+            client_body: or(timeouts.idle, limits.client_body),
+            request: timeouts.request.map_or(0, |span| ticks(span.duration())),
+        }
+    }
+}
+
+/// An answer, and the connection that its body comes over.
+pub(crate) struct Forwarded {
+    pub(crate) answer: Answer,
+    pub(crate) lease: Lease,
+}
+
+/// Everything that sending needs beside the request.
+pub(crate) struct Way<'a> {
+    pub(crate) balance: &'a Balance,
+    pub(crate) host: HostHeader,
+    pub(crate) patience: &'a Patience,
+    pub(crate) tries_max: usize,
+    pub(crate) dial: &'a dyn Dial,
+    pub(crate) exchange: &'a Rc<Exchange>,
+}
+
+/// Sends a request and waits for the head of the answer.
+pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) -> Result<Forwarded, GatewayError> {
+    let mut request = (head, body);
+    let mut tried = Tried::new();
+    let mut error = GatewayError::NoTarget;
+    while tried.len() < way.tries_max {
+        let Some(index) = way.balance.pick(&tried) else { break };
+        tried.push(index);
+        let (target, host) = way.balance.target(index);
+        if way.host == HostHeader::Target || !request.0.headers.contains_key(HOST) {
+            request.0.headers.insert(HOST, host.clone());
+        }
+        match attempt(way, target, request).await {
+            Ok(forwarded) => return Ok(forwarded),
+            Err(Failed::Unreached(again, why)) => (request, error) = (*again, why),
+            Err(Failed::For(why)) => return Err(why),
+        }
+    }
+    Err(error)
+}
+
+enum Failed {
+    /// The target was not reached: another may be.
+    Unreached(Box<(RequestHead, RequestBody)>, GatewayError),
+    /// That is that.
+    For(GatewayError),
+}
+
+impl From<Cut> for Failed {
+    fn from(cut: Cut) -> Self {
+        Failed::For(cut.into())
+    }
+}
+
+/// One target: over a kept connection if there is one, and over a new one if that was gone.
+async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, RequestBody)) -> Result<Forwarded, Failed> {
+    let mut request = request;
+    if let Some(lease) = way.exchange.unless_cut(target.kept()).await? {
+        let copy = may_be_repeated(&request).then(|| request.0.clone());
+        match over(way, lease, request).await? {
+            Ok(forwarded) => return Ok(forwarded),
+            Err(SendError::NotSent(again)) => request = *again,
+            Err(SendError::Lost) => match copy {
+                Some(head) => request = (head, RequestBody::Empty),
+                None => return Err(Failed::For(GatewayError::UpstreamReset)),
+            },
+            Err(SendError::Invalid) => return Err(Failed::For(GatewayError::UpstreamInvalid)),
+        }
+    }
+    way.exchange.enter(Phase::Connect, way.patience.connect);
+    let lease = match way.exchange.unless_cut(way.dial.dial(&target.address)).await? {
+        Ok(connection) => target.lease(connection),
+        Err(error) => {
+            tracing::debug!(%error, target = %target.address, "target `{}` was not reached: {error}", target.address);
+            return Err(Failed::Unreached(Box::new(request), GatewayError::UpstreamConnectFailed));
+        }
+    };
+    match over(way, lease, request).await? {
+        Ok(forwarded) => Ok(forwarded),
+        Err(SendError::NotSent(again)) => Err(Failed::Unreached(again, GatewayError::UpstreamReset)),
+        Err(SendError::Lost) => Err(Failed::For(GatewayError::UpstreamReset)),
+        Err(SendError::Invalid) => Err(Failed::For(GatewayError::UpstreamInvalid)),
+    }
+}
+
+/// Sends it over a connection.
+async fn over(
+    way: &Way<'_>,
+    mut lease: Lease,
+    (head, body): (RequestHead, RequestBody),
+) -> Result<Result<Forwarded, SendError>, Cut> {
+    let first = match &body {
+        RequestBody::Stream(_) => (Phase::UpstreamTakes, way.patience.idle),
+        RequestBody::Empty | RequestBody::Whole(_) => (Phase::FirstByte, way.patience.first_byte),
+    };
+    way.exchange.enter(first.0, first.1);
+    let sent = way.exchange.unless_cut(lease.connection.send(head, body)).await;
+    // the body says why before the connection does
+    if let Some(cut) = way.exchange.is_cut() {
+        return Err(cut);
+    }
+    way.exchange.is_answered();
+    Ok(sent?.map(|answer| Forwarded { answer, lease }))
+}
+
+fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {
+    let idempotent = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
+    idempotent && body.is_empty()
+}
+

@@ -1,0 +1,17 @@
+//! The side towards APIs: which target, over which connection, and what happens when that fails.
+//!
+//! - [`balance`] picks a target; it knows nothing of HTTP.
+//! - [`pool`] keeps idle connections, by upstream and address, whatever happens to the snapshot.
+//! - [`connect`] makes new ones.
+//! - [`client`] sends a request and finds its way round connections that are gone.
+
+mod balance;
+mod client;
+mod connect;
+mod pool;
+
+pub(crate) use balance::Balance;
+pub(crate) use client::{Forwarded, Patience, Way, send};
+pub use connect::{Connector, TcpConnector};
+pub(crate) use connect::{Dial, Dialer};
+pub(crate) use pool::{Lease, Pools};

@@ -1,0 +1,272 @@
+//! One worker: all that belongs to one thread, and nothing that others write.
+//!
+//! It knows neither listeners nor runtimes: a test runs one on pipes in memory, on its own clock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::HeaderValue;
+use tidegate_model::{Id, Sha256};
+use tidegate_policy::{
+    Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal, RequestId, RouteFacts,
+};
+use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::exchange::hyper_client::Opener;
+use crate::exchange::hyper_server::Server;
+use crate::exchange::watch::Watch;
+use crate::limits::{Limits, TICK};
+use crate::listener;
+use crate::telemetry::Cells;
+use crate::upstream::{Balance, Connector, Dial, Dialer, Patience, Pools};
+
+/// What a worker is made of, beside its connector.
+pub struct Parts {
+    /// Where the newest snapshot is.
+    pub live: Arc<Live>,
+    /// Counters of limits.
+    pub counters: Arc<dyn CounterStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Long work.
+    pub compute: Arc<dyn Compute>,
+    /// Time-outs and limits.
+    pub limits: Limits,
+    /// Where it counts.
+    pub cells: Arc<Cells>,
+    /// How many workers share the node's caps.
+    pub workers: usize,
+}
+
+/// One worker.
+pub struct Worker {
+    live: Arc<Live>,
+    version: Cell<u64>,
+    view: RefCell<Rc<View>>,
+    ports: Rc<Ports>,
+    limits: Limits,
+    cells: Arc<Cells>,
+    watch: Rc<Watch>,
+    pools: Pools,
+    dial: Box<dyn Dial>,
+    server: Server,
+    ids: Ids,
+}
+
+impl Worker {
+    /// A worker that reaches targets by this connector.
+    pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
+        let Parts { live, counters, clock, compute, limits, cells, workers } = parts;
+        Rc::new(Worker {
+            version: Cell::new(live.version()),
+            view: RefCell::new(Rc::new(View::new(live.current()))),
+            live,
+            ports: Ports::new(counters, clock, compute),
+            watch: Rc::new(Watch::new(&limits)),
+            pools: Pools::new(&limits, workers),
+            dial: Box::new(Dialer { connector, opener: Opener::new(&limits) }),
+            server: Server::new(&limits),
+            ids: Ids::new(),
+            limits,
+            cells,
+        })
+    }
+
+    /// Serves a connection of a caller until its end.
+    pub async fn serve<S>(self: Rc<Self>, stream: S, peer: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        listener::connection::serve(&self, stream, peer).await;
+    }
+
+    /// Looks after time-outs and what is idle, for as long as it is polled.
+    pub async fn sweep(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.watch.sweep();
+            self.pools.sweep(self.watch.now());
+            self.cells.connections_active.set(self.watch.connections() as u64);
+            self.cells.exchanges_active.set(self.watch.exchanges() as u64);
+            self.cells.upstream_kept.set(self.pools.kept() as u64);
+        }
+    }
+
+    /// Closes every connection once what is under way on it has ended; ends when none is left.
+    pub async fn drain(&self) {
+        self.watch.close_all();
+        self.pools.clear();
+        while self.watch.connections() > 0 {
+            tokio::time::sleep(TICK / 10).await;
+        }
+    }
+
+    /// Ends every connection at once.
+    pub fn end(&self) {
+        self.watch.end_all();
+    }
+
+    /// How many connections of callers there are.
+    pub fn connections(&self) -> usize {
+        self.watch.connections()
+    }
+
+    /// The configuration, as new as can be. For a whole request this one value.
+    pub(crate) fn view(&self) -> Rc<View> {
+        let version = self.live.version();
+        if version != self.version.get() {
+            self.version.set(version);
+            self.view.replace(Rc::new(View::new(self.live.current())));
+        }
+        self.view.borrow().clone()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
+    pub(crate) fn ports(&self) -> &Rc<Ports> {
+        &self.ports
+    }
+
+    pub(crate) fn dial(&self) -> &dyn Dial {
+        &*self.dial
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub(crate) fn request_id(&self) -> (RequestId, HeaderValue) {
+        self.ids.next()
+    }
+}
+
+/// A worker's own view of a snapshot: what a request takes of it is counted here, by this thread alone.
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) directory: Rc<dyn Directory>,
+    pub(crate) overlays: Rc<dyn Overlays>,
+    routes: RefCell<HashMap<u64, Rc<Route>, BuildHasherDefault<SlotHash>>>,
+}
+
+/// A route, as a worker uses it.
+pub(crate) struct Route {
+    pub(crate) compiled: Arc<CompiledRoute>,
+    pub(crate) balance: Balance,
+    pub(crate) patience: Patience,
+}
+
+impl View {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        View {
+            directory: Rc::new(Known(snapshot.identity().clone())),
+            overlays: Rc::new(Reaching(snapshot.overlays().clone())),
+            snapshot,
+            routes: RefCell::default(),
+        }
+    }
+
+    /// A route of this snapshot.
+    pub(crate) fn route(&self, compiled: &Arc<CompiledRoute>, worker: &Worker) -> Rc<Route> {
+        let mut routes = self.routes.borrow_mut();
+        let route = routes.entry(compiled.slot).or_insert_with(|| {
+            Rc::new(Route {
+                compiled: compiled.clone(),
+                balance: Balance::new(&compiled.service.upstream, &worker.pools),
+                patience: Patience::new(&compiled.service.timeouts, &worker.limits),
+            })
+        });
+        route.clone()
+    }
+}
+
+struct Known(Arc<Identity>);
+
+impl Directory for Known {
+    fn api_key(&self, hash: &Sha256) -> Option<KeyMatch> {
+        self.0.api_key(hash)
+    }
+
+    fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
+        self.0.consumer(id)
+    }
+}
+
+struct Reaching(Arc<OverlayMap>);
+
+impl Overlays for Reaching {
+    fn reaching(
+        &self,
+        principal: &Principal,
+        route: RouteFacts,
+    ) -> smallvec::SmallVec<[Arc<tidegate_policy::Link>; 4]> {
+        self.0.reaching(principal, route)
+    }
+}
+
+/// Slots are counted up: multiplied, they spread over a table.
+#[derive(Default)]
+struct SlotHash(u64);
+
+impl Hasher for SlotHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, slot: u64) {
+        self.0 = (self.0 ^ slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Gives each request an id that no other has: a part by chance for the worker, a part that is counted.
+struct Ids {
+    high: u32,
+    low: Cell<u64>,
+    /// Ids lie side by side in one piece of memory until it is full.
+    text: RefCell<BytesMut>,
+}
+
+const ID_BYTES: usize = 24;
+
+impl Ids {
+    fn new() -> Self {
+        Ids { high: rand::random(), low: Cell::new(rand::random()), text: RefCell::default() }
+    }
+
+    fn next(&self) -> (RequestId, HeaderValue) {
+        // an odd step: all numbers are gone through before one comes again, and neighbours do not look alike
+        let low = self.low.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.low.set(low);
+        let id = RequestId::new(self.high, low);
+        let mut text = self.text.borrow_mut();
+        if text.capacity() < ID_BYTES {
+            *text = BytesMut::with_capacity(64 * ID_BYTES);
+        }
+        text.extend_from_slice(id.as_str().as_bytes());
+        let value = HeaderValue::from_maybe_shared(text.split().freeze());
+        (id, value.expect("hexadecimal digits are header characters"))
+    }
+}

@@ -1,0 +1,11 @@
+//! What a worker does between callers and targets. All of it runs on pipes in memory and on a paused clock: nothing here
+//! waits for real, and nothing depends on how fast the machine is.
+
+mod bodies;
+mod drain;
+mod forwarding;
+mod gate;
+mod h2;
+mod pools;
+mod support;
+mod timeouts;
