@@ -48,7 +48,9 @@ pub(crate) fn apply(now: &Snapshot, delta: &Delta, mode: Mode) -> (Snapshot, Vec
     }
     let mut next = now.clone();
     if changes.iter().any(|change| change.kind.class() == Class::Identity) {
-        next.identity = Arc::new(now.identity.advance(&now.config, &config, changes));
+        let (identity, found) = now.identity.advance(&now.config, &config, changes);
+        next.identity = Arc::new(identity);
+        problems.extend(found);
     }
     next.config = config;
     let mut step = Step { next, changes, mode, problems, dirty: BTreeSet::new() };

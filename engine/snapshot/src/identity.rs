@@ -7,7 +7,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use http::HeaderValue;
-use tidegate_model::{Change, Consumer, Credential, GatewayConfig, Id, Instant, Kind, Resource, Sha256, Spec};
+use tidegate_model::{
+    Change, Consumer, Credential, GatewayConfig, Id, Instant, Kind, Problem, Problems, Resource, Sha256, Spec,
+};
 use tidegate_policy::{ConsumerFacts, Directory, KeyMatch};
 
 const SHARDS: usize = 4096;
@@ -58,47 +60,65 @@ fn place(hash: &Sha256) -> (usize, [u8; 16]) {
 }
 
 impl Identity {
-    /// After some changes, of which `before` and `after` are the configurations.
-    pub(crate) fn advance(&self, before: &GatewayConfig, after: &GatewayConfig, changes: &[Change]) -> Identity {
+    /// After some changes, of which `before` and `after` are the configurations; and what can't be.
+    pub(crate) fn advance(
+        &self,
+        before: &GatewayConfig,
+        after: &GatewayConfig,
+        changes: &[Change],
+    ) -> (Identity, Vec<Problem>) {
         let mut next = self.clone();
-        for change in changes {
-            match change.kind {
-                Kind::Credential => {
-                    let old = before.spec::<Credential>(change.id).map(|c| c.key_hash);
-                    let new = after.spec::<Credential>(change.id);
-                    next.credential(change.id, old, new);
-                }
-                Kind::Consumer => match after.get(Kind::Consumer, change.id) {
-                    Some(resource) => next.consumer_is(resource),
-                    None => {
-                        next.consumers.remove(&change.id);
-                    }
-                },
-                _ => {}
+        let mut problems = Vec::new();
+        let of = |kind: Kind| changes.iter().filter(move |change| change.kind == kind);
+        // hashes are given up before they are taken, so that the order of changes does not matter
+        for change in of(Kind::Credential) {
+            if let Some(old) = before.spec::<Credential>(change.id) {
+                next.forget(change.id, &old.key_hash);
             }
         }
-        next
+        for change in of(Kind::Credential) {
+            if let Some(resource) = after.get(Kind::Credential, change.id) {
+                problems.extend(next.credential_is(resource));
+            }
+        }
+        for change in of(Kind::Consumer) {
+            match after.get(Kind::Consumer, change.id) {
+                Some(resource) => next.consumer_is(resource),
+                None => {
+                    next.consumers.remove(&change.id);
+                }
+            }
+        }
+        (next, problems)
     }
 
-    fn credential(&mut self, id: Id, old: Option<Sha256>, new: Option<&Credential>) {
+    fn forget(&mut self, id: Id, hash: &Sha256) {
+        let (shard, key) = place(hash);
+        let Some(shard) = self.keys.get_mut(shard) else { return };
+        if shard.get(&key).is_some_and(|entry| entry.credential == id) {
+            Arc::make_mut(shard).remove(&key);
+        }
+    }
+
+    /// Two credentials can't have the same key: it would be left to chance whose it is. The older one keeps it.
+    fn credential_is(&mut self, resource: &Resource) -> Option<Problem> {
+        let Spec::Credential(credential) = &resource.spec else { return None };
+        let consumer = credential.consumer.id()?;
         if self.keys.is_empty() {
             self.keys = vec![Arc::default(); SHARDS];
         }
-        if let Some(hash) = old {
-            let (shard, key) = place(&hash);
-            let shard = Arc::make_mut(&mut self.keys[shard]);
-            // in one change set the same hash may have moved to another credential already
-            if shard.get(&key).is_some_and(|entry| entry.credential == id) {
-                shard.remove(&key);
-            }
+        let (shard, key) = place(&credential.key_hash);
+        let entry = Entry { credential: resource.id, consumer, expires_at: credential.expires_at };
+        let shard = Arc::make_mut(&mut self.keys[shard]);
+        let other = shard.get(&key).map(|other| other.credential).filter(|other| *other != resource.id);
+        if other.is_none_or(|other| resource.id < other) {
+            shard.insert(key, entry);
         }
-        if let Some(credential) = new
-            && let Some(consumer) = credential.consumer.id()
-        {
-            let (shard, key) = place(&credential.key_hash);
-            let entry = Entry { credential: id, consumer, expires_at: credential.expires_at };
-            Arc::make_mut(&mut self.keys[shard]).insert(key, entry);
-        }
+        other.map(|other| {
+            let mut problems = Problems::new();
+            problems.add_at("key_hash", "conflict", format!("credential `{other}` has the same key"));
+            problems.into_vec().remove(0).of(resource.kind(), resource.id, None)
+        })
     }
 
     fn consumer_is(&mut self, resource: &Resource) {

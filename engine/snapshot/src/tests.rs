@@ -227,6 +227,21 @@ fn a_missing_consumer_is_no_problem_and_matches_nobody() {
 }
 
 #[test]
+fn two_credentials_can_not_have_the_same_key() {
+    let credential = |n| {
+        put(
+            Kind::Credential,
+            n,
+            json!({ "consumer": id(51), "kind": "api-key", "key_hash": Sha256::of(b"k"), "hint": "x" }),
+        )
+    };
+    let now = snapshot(vec![credential(52)]);
+    assert_eq!(problems(&now, vec![credential(53)]).len(), 1);
+    let moved = advance(&now, &delta(vec![credential(53), delete(Kind::Credential, 52)])).expect("the key moves");
+    assert_eq!(moved.identity().api_key(&Sha256::of(b"k")).map(|found| found.credential), Some(id(53)));
+}
+
+#[test]
 fn at_boot_what_can_not_be_built_is_closed_and_the_rest_serves() {
     let changes = [
         service(100),
