@@ -149,13 +149,19 @@ async fn serve_nodes(
     let network = async {
         match listener {
             Some(listener) => stream.clone().serve(listener, stop.clone()).await,
-            None => Ok(stop.cancelled().await),
+            None => {
+                stop.cancelled().await;
+                Ok(())
+            }
         }
     };
     let local = async {
         match in_process {
             Some(pipes) => stream.clone().serve_in_process(pipes, stop.clone()).await,
-            None => Ok(stop.cancelled().await),
+            None => {
+                stop.cancelled().await;
+                Ok(())
+            }
         }
     };
     tokio::try_join!(network, local).map(|((), ())| ())

@@ -12,6 +12,7 @@ use std::time::Duration;
 use memory_log::{MemoryLog, MemoryPositions, put};
 use tidegate_control_plane::config_stream::{ConfigStream, Parts, Timings};
 use tidegate_control_plane::fleet::{self, AskError, Fleet, NodeState, Reason, Want};
+use tidegate_control_plane::vault::Authority;
 use tidegate_model::{Change, Class, Digest, GatewayConfig, Kind, Position};
 use tidegate_proto::convert::{Announced, CLASSES, class_to_wire, digest_to_wire, read_chunk};
 use tidegate_proto::v1;

@@ -60,7 +60,7 @@ impl Listener {
             ListenerTls::Files(files) => {
                 let (chain, key) = read(&files)?;
                 Some(acceptor(chain, key)?)
-            },
+            }
             ListenerTls::Issued => {
                 let names = ["localhost".to_owned()].into_iter().chain(host_name()).collect::<Vec<_>>();
                 let loopback = [[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()];

@@ -8,8 +8,8 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_proto::join::JoinToken;
 use tidegate_model::{Instant, Kind, Problems, Reference, Resource, Sha256, TokenKind, hint, write_token};
+use tidegate_proto::join::JoinToken;
 
 use super::answer::{Answer, ErrorCode, Fault};
 use super::call::Call;

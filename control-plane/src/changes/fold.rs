@@ -18,6 +18,34 @@ pub struct Folded {
     pub snapshot: Arc<Snapshot>,
     /// Where in the log that is.
     pub position: Position,
+    tokens: Tokens,
+}
+
+/// Operator tokens and join tokens by their hash.
+#[derive(Clone, Default)]
+struct Tokens(HashMap<Sha256, (Kind, Id)>);
+
+impl Folded {
+    /// All resources.
+    pub fn config(&self) -> &GatewayConfig {
+        self.snapshot.config()
+    }
+
+    /// The revision.
+    pub fn revision(&self) -> u64 {
+        self.position.revision
+    }
+
+    /// The operator token with this SHA-256.
+    pub fn operator_token(&self, hash: &Sha256) -> Option<Id> {
+        self.tokens.get(Kind::OperatorToken, hash)
+    }
+
+    /// The join token whose secret has this SHA-256.
+    pub fn join_token(&self, hash: &Sha256) -> Option<Id> {
+        self.tokens.get(Kind::JoinToken, hash)
+    }
+
     /// The fold that was loaded whole, and what of it can't be built.
     pub(super) fn from_loaded(loaded: &Loaded, registry: Registry) -> (Folded, Vec<Problem>) {
         let changes: Vec<Change> = loaded.documents.iter().map(document_change).collect();

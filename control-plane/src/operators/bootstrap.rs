@@ -30,7 +30,8 @@ const CHANGE_ID: &str = "tidegate/first-start";
 pub async fn make_first(changes: &Changes, key: &SecretKey, join: Option<Sha256>) -> Result<FirstTokens, ChangeError> {
     let operator = key.first_operator_token();
     let secret = key.first_join_secret();
-    let mut tokens = FirstTokens { operator, join: join.map(|ca_key| JoinToken { secret: secret.clone(), ca_key }), made: false };
+    let mut tokens =
+        FirstTokens { operator, join: join.map(|ca_key| JoinToken { secret: secret.clone(), ca_key }), made: false };
     if changes.current().revision() > 0 {
         return Ok(tokens);
     }
@@ -68,10 +69,10 @@ pub fn write_token_files(
     if now.operator_token(&Sha256::of(tokens.operator.as_bytes())).is_some() {
         write_if_missing(operator_file, &tokens.operator)?;
     }
-    if let Some(token) = &tokens.join {
-        if now.join_token(&Sha256::of(token.secret.as_bytes())).is_some() {
-            write_if_missing(join_file, &token.to_string())?;
-        }
+    if let Some(token) = &tokens.join
+        && now.join_token(&Sha256::of(token.secret.as_bytes())).is_some()
+    {
+        write_if_missing(join_file, &token.to_string())?;
     }
     Ok(())
 }
