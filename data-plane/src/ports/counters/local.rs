@@ -68,11 +68,7 @@ impl LocalCounters {
 
     /// What it holds.
     pub fn status(&self) -> LocalStatus {
-        LocalStatus {
-            counters: self.table.len(),
-            refused: self.table.refused(),
-            dropped: self.table.dropped(),
-        }
+        LocalStatus { counters: self.table.len(), refused: self.table.refused(), dropped: self.table.dropped() }
     }
 
     fn take(&self, asks: &[Ask<'_>]) -> TakeOutcome {
@@ -133,7 +129,9 @@ impl LocalCounters {
                 continue;
             };
             let known = found.filter(|(short, _)| *short == index).map(|(_, standing)| standing);
-            let standing = known.unwrap_or_else(|| cell.standing(&*self.clock, now));
+            let standing = cell.standing(&*self.clock, now);
+            // What it stood at with what was put back since; unless a window has begun since.
+            let standing = known.filter(|known| known.window != standing.window).unwrap_or(standing);
             let quota = cell.quota(ask, standing, now);
             let short = known.is_some() || quota.left < u64::from(ask.cost) || standing.used > ask.limit.limit;
             if short && worst.is_none_or(|(_, wait)| quota.reset > wait) {
@@ -208,7 +206,8 @@ impl CounterStore for LocalCounters {
 
 /// One counter: the last 24 bits of its window's number, then 40 bits of what was spent.
 ///
-/// 24 bits tell a window from the 16 million around it. Idle counters are swept long before they could be mistaken.
+/// 24 bits tell a window from the 16 million around it. Idle counters are swept long before they could be mistaken. Only a
+/// clock that steps back by more than 8 million windows (97 days of seconds) finds new counters.
 struct Cell {
     word: AtomicU64,
     /// The window's length in milliseconds.
@@ -290,36 +289,43 @@ impl Cell {
     }
 
     fn change(&self, clock: &dyn Clock, now: u64, change: impl Fn(u64) -> Option<u64>) -> Taking {
+        while let Some((word, before)) = self.look(clock, now) {
+            let Some(used) = change(before.used) else { return Taking::Short(before) };
+            let after = Standing { used: used.min(USED_MAX), ..before };
+            if self.swap(word, after.word()) {
+                return Taking::Taken(after);
+            }
+        }
+        Taking::Gone
+    }
+
+    fn standing(&self, clock: &dyn Clock, now: u64) -> Standing {
+        self.look(clock, now).map_or_else(|| Standing::empty(now / self.length), |(_, standing)| standing)
+    }
+
+    /// The word and what it says; `None` once it is gone.
+    fn look(&self, clock: &dyn Clock, now: u64) -> Option<(u64, Standing)> {
         let mut window = now / self.length;
-        let mut word = self.word.load(Ordering::Acquire);
         loop {
+            let word = self.word.load(Ordering::Acquire);
             if word == GONE {
-                return Taking::Gone;
+                return None;
             }
             // Another worker may have looked at the clock later than this one; only then look again.
             if matches!(place(word, window), Place::Ahead(_)) {
                 window = window::now(clock) / self.length;
             }
-            let before = standing_at(word, window);
-            let Some(used) = change(before.used) else { return Taking::Short(before) };
-            let after = Standing { used: used.min(USED_MAX), ..before };
-            match self.word.compare_exchange_weak(word, after.word(), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Taking::Taken(after),
-                Err(changed) => word = changed,
+            let standing = standing_at(word, window);
+            // What is carried along by a clock that stepped back is written at once, to end with the window it is in now.
+            let carried = matches!(place(word, window), Place::Ahead(windows) if windows > 1);
+            if !carried || self.swap(word, standing.word()) {
+                return Some((if carried { standing.word() } else { word }, standing));
             }
         }
     }
 
-    fn standing(&self, clock: &dyn Clock, now: u64) -> Standing {
-        let word = self.word.load(Ordering::Acquire);
-        let mut window = now / self.length;
-        if word == GONE {
-            return Standing::empty(window);
-        }
-        if matches!(place(word, window), Place::Ahead(_)) {
-            window = window::now(clock) / self.length;
-        }
-        standing_at(word, window)
+    fn swap(&self, word: u64, next: u64) -> bool {
+        self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Only in the window it was taken in: in another, it would add to what may be spent.
@@ -361,8 +367,7 @@ impl Slot for Cell {
             Place::Past | Place::Current | Place::Ahead(_) => return false,
         };
         // If it was changed meanwhile it is in use.
-        let changed = self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire);
-        changed.is_ok() && next == GONE
+        self.swap(word, next) && next == GONE
     }
 
     fn is_gone(&self) -> bool {

@@ -89,6 +89,9 @@ impl<S: Slot> Table<S> {
     }
 
     /// Drops the counters of windows that have ended.
+    ///
+    /// It also ends the growing of the map. That is spread over the requests that add to it, so that none of them waits for a
+    /// million counters to be moved; but until it has ended, looking one up takes longer (0.1 µs becomes 2 at a million).
     pub(super) fn sweep(&self, now: u64) {
         let guard = self.map.guard();
         for (key, slot) in self.map.iter(&guard) {

@@ -155,9 +155,8 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let config = ::redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PROBE))
-            .set_response_timeout(None);
+        let config =
+            ::redis::AsyncConnectionConfig::new().set_connection_timeout(Some(PROBE)).set_response_timeout(None);
         let probed = async {
             let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
             for _ in 0..2 {

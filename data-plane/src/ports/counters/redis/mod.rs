@@ -470,7 +470,8 @@ mod tests {
         let url = "rediss://gate:s3cret@redis.example:6380/1";
         assert_eq!(without_secrets(url), "rediss://redis.example:6380");
         assert_eq!(client(url, None).unwrap().1, "redis.example:6380 (TLS)");
-        for wrong in ["redis//:s3cret@x", "http://gate:s3cret@x", "redis://gate:s3cret@x:99999", "redis://a:s3cret@x/y"] {
+        for wrong in ["redis//:s3cret@x", "http://gate:s3cret@x", "redis://gate:s3cret@x:99999", "redis://a:s3cret@x/y"]
+        {
             let told = client(wrong, None).map(drop).unwrap_err().to_string();
             assert!(!told.contains("s3cret"), "{told}");
             assert!(!without_secrets(wrong).contains("s3cret"));

@@ -35,7 +35,10 @@ pub(super) async fn keep_connected(inner: Arc<Inner>) {
 }
 
 pub(super) async fn keep_swept(inner: Arc<Inner>) {
-    let now = { let inner = inner.clone(); move || inner.now() };
+    let now = {
+        let inner = inner.clone();
+        move || inner.now()
+    };
     inner.known.table.clone().keep_swept(now, inner.shutdown.clone()).await;
 }
 
