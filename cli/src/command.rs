@@ -66,7 +66,7 @@ fn command() -> Command {
             }
             Verb::DataPlane => ("Run a node: it carries traffic by what the control plane says", DATA_PLANE_AFTER),
         };
-        let of_verb = Command::new(verb.name()).about(about).after_help(after);
+        let of_verb = Command::new(verb.name()).about(about).after_help(after).args_override_self(true);
         command = command.subcommand(settings::augment(verb, of_verb));
     }
     client::Verb::augment_subcommands(command)

@@ -34,10 +34,14 @@ async fn what_one_control_plane_is_told_all_nodes_do() -> Result<()> {
     // written in one place, read in the other, served everywhere
     one.put("/v1/services/orders", json!({ "url": cluster.upstream.url() })).await?;
     let limits = json!([{ "name": "hourly", "limit": 100, "window": calmest_window()?, "per": "consumer" }]);
-    one.put("/v1/routes/orders", json!({ "service": "orders", "match": { "path": "/orders" }, "strip_prefix": true })).await?;
+    one.put("/v1/routes/orders", json!({ "service": "orders", "match": { "path": "/orders" }, "strip_prefix": true }))
+        .await?;
     one.put("/v1/policies/key", json!({ "kind": "key-auth", "scope": { "service": "orders" } })).await?;
     let written = one
-        .put("/v1/policies/limit?wait=all&timeout=60s", json!({ "kind": "rate-limit", "scope": { "service": "orders" }, "config": { "limits": limits } }))
+        .put(
+            "/v1/policies/limit?wait=all&timeout=60s",
+            json!({ "kind": "rate-limit", "scope": { "service": "orders" }, "config": { "limits": limits } }),
+        )
         .await?;
     ensure!(written["applied"]["complete"] == true, "{written:#}");
     ensure!(written["applied"]["confirmed"].as_array().is_some_and(|nodes| nodes.len() == 3), "{written:#}");
@@ -95,7 +99,9 @@ async fn a_key_is_refused_everywhere_from_the_moment_its_revocation_is_answered(
                 while refused_after < 20 {
                     let begun = now();
                     match call(&client, &url, &key).await? {
-                        200 if begun > answered.load(Ordering::SeqCst) => anyhow::bail!("{url} took the key after the answer"),
+                        200 if begun > answered.load(Ordering::SeqCst) => {
+                            anyhow::bail!("{url} took the key after the answer")
+                        }
                         200 => passed += 1,
                         401 if begun > answered.load(Ordering::SeqCst) => refused_after += 1,
                         401 => {}
@@ -129,7 +135,8 @@ async fn a_retired_node_is_shut_out_and_no_longer_waited_for() -> Result<()> {
     let admin = cluster.admin()?;
     let name = cluster.nodes[2].name().to_owned();
     admin.delete(&format!("/v1/nodes/{name}")).await?;
-    let written = admin.put("/v1/services/orders?wait=all&timeout=60s", json!({ "url": cluster.upstream.url() })).await?;
+    let written =
+        admin.put("/v1/services/orders?wait=all&timeout=60s", json!({ "url": cluster.upstream.url() })).await?;
     ensure!(written["applied"]["complete"] == true, "{written:#}");
     ensure!(written["applied"]["confirmed"].as_array().is_some_and(|nodes| nodes.len() == 2), "{written:#}");
     admin.put("/v1/routes/orders?wait=all&timeout=60s", json!({ "service": "orders" })).await?;

@@ -23,7 +23,6 @@ fn help(verb: &str) -> String {
 }
 
 #[test]
-#[ignore = "waits for the verbs of the command line"]
 fn the_compose_file_says_nothing_that_the_binary_does_not_know() {
     let compose = serde_saphyr::from_str(&read("docker-compose.yml")).expect("docker-compose.yml is YAML");
     let problems = compose_problems(&compose, &help);
@@ -31,7 +30,6 @@ fn the_compose_file_says_nothing_that_the_binary_does_not_know() {
 }
 
 #[test]
-#[ignore = "waits for the verbs of the command line"]
 fn the_dockerfile_says_nothing_that_the_binary_does_not_know() {
     let problems = dockerfile_problems(&read("Dockerfile"), &help);
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -22,7 +22,8 @@ struct Load {
 
 impl Load {
     fn start(urls: &[String], key: &str) -> Load {
-        let (stop, passed, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (stop, passed, failed) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let tasks = urls.iter().map(|url| {
             let (url, key) = (url.clone(), key.to_owned());
             let (stop, passed, failed) = (stop.clone(), passed.clone(), failed.clone());
@@ -46,7 +47,11 @@ impl Load {
     async fn passes(&self, more: u64) -> Result<()> {
         let before = self.passed.load(Ordering::Relaxed);
         wait_for("calls to pass", PATIENCE, async || {
-            ensure!(self.passed.load(Ordering::Relaxed) >= before + more, "{} failed", self.failed.load(Ordering::Relaxed));
+            ensure!(
+                self.passed.load(Ordering::Relaxed) >= before + more,
+                "{} failed",
+                self.failed.load(Ordering::Relaxed)
+            );
             Ok(())
         })
         .await
@@ -65,7 +70,8 @@ impl Load {
 /// A service with key and limit, served by all nodes; a key.
 async fn furnish(cluster: &Cluster, on_store_loss: &str, limit: u64) -> Result<String> {
     let admin = cluster.admin()?;
-    let config = json!({ "limits": [{ "name": "daily", "limit": limit, "window": "30d" }], "on_store_loss": on_store_loss });
+    let config =
+        json!({ "limits": [{ "name": "daily", "limit": limit, "window": "30d" }], "on_store_loss": on_store_loss });
     admin.put("/v1/services/orders", json!({ "url": cluster.upstream.url() })).await?;
     admin.put("/v1/routes/orders", json!({ "service": "orders", "match": { "path": "/orders" } })).await?;
     admin.put("/v1/policies/key", json!({ "kind": "key-auth" })).await?;
@@ -128,7 +134,8 @@ async fn without_redis_each_limit_does_as_it_says() -> Result<()> {
 
     let admin = cluster.admin()?;
     for (on_store_loss, expected) in [("allow", 200), ("deny", 503)] {
-        let config = json!({ "limits": [{ "name": "daily", "limit": 1, "window": "30d" }], "on_store_loss": on_store_loss });
+        let config =
+            json!({ "limits": [{ "name": "daily", "limit": 1, "window": "30d" }], "on_store_loss": on_store_loss });
         admin.put("/v1/policies/limit?wait=all&timeout=60s", json!({ "kind": "rate-limit", "config": config })).await?;
         for _ in 0..3 {
             assert_eq!(status(&urls[1], &key).await?, expected, "{on_store_loss}");

@@ -17,7 +17,12 @@ fn lines(of: &Standalone, upstream: &Upstream) -> Result<Vec<String>> {
         .replace("localhost:8001", &address(of.admin_url()))
         .replace("localhost:8000", &address(of.proxy_url()))
         .replace("http://127.0.0.1:9000", &upstream.url());
-    Ok(block.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+    Ok(block
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Runs a shell script in the gateway's folder: what it prints.
@@ -50,7 +55,10 @@ async fn the_tour_of_the_readme_works_as_written() -> Result<()> {
             let heads: Vec<&str> = printed.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
             assert!(!heads.is_empty() && heads.iter().all(|head| head.contains(status)), "{command}\n{printed}");
             for header in ["RateLimit", "Retry-After"].into_iter().filter(|header| promise.contains(header)) {
-                assert!(printed.to_ascii_lowercase().contains(&format!("\n{}:", header.to_ascii_lowercase())), "{header}: {printed}");
+                assert!(
+                    printed.to_ascii_lowercase().contains(&format!("\n{}:", header.to_ascii_lowercase())),
+                    "{header}: {printed}"
+                );
             }
         } else if command.contains("curl") {
             assert!(!printed.contains("\"code\""), "{command}\n{printed}");

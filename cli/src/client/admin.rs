@@ -229,23 +229,31 @@ async fn trust_as_shown(profile: &mut Profile) -> anyhow::Result<()> {
 
 /// No answer at all: says why, and what may help.
 fn unreachable(profile: &Profile, error: reqwest::Error) -> anyhow::Error {
-    let url = profile.url.clone();
+    let url = &profile.url;
     let timed_out = error.is_timeout();
-    let certificate = {
-        let told = format!("{:#}", anyhow!(error.without_url()));
-        let about = ["certificate", "UnknownIssuer", "the profile trusts"].iter().any(|word| told.contains(word));
-        (about, told)
-    };
-    match (certificate, &profile.trust) {
-        ((true, told), Trust::Pinned(_)) => anyhow!(
-            "the control plane at {url} is not the one that was trusted: {told}\n  If its key was renewed, compare fingerprints and use --trust once; if not, somebody is in between"
+    let error = anyhow!(error.without_url());
+    // the layers of the HTTP client above the cause say nothing
+    let layers = ["error sending request", "client error (Connect)", "unexpected error"];
+    let causes = error.chain().map(ToString::to_string);
+    let causes: Vec<_> = causes.filter(|cause| !layers.contains(&cause.as_str())).collect();
+    let why = causes.join(": ");
+    let certificate = ["certificate", "the profile trusts"].iter().any(|word| why.contains(word));
+    match &profile.trust {
+        Trust::Pinned(_) if certificate => anyhow!(
+            "the control plane at {url} is not the one that was trusted: {why}\n  \
+             If its key was renewed, compare fingerprints and use --trust once; if not, somebody is in between"
         ),
-        ((true, told), _) => anyhow!(
-            "the certificate of {url} is not trusted: {told}\n  Name its authority with --admin-ca FILE; or, if the control plane made it itself, use --trust once"
+        Trust::Ca(file) if certificate => {
+            anyhow!("the certificate of {url} is not signed by {}: {why}", file.display())
+        }
+        _ if certificate => anyhow!(
+            "the certificate of {url} is not trusted: {why}\n  \
+             Name its authority with --admin-ca FILE; or, if the control plane made it itself, use --trust once"
         ),
-        ((_, told), _) if timed_out => anyhow!("the control plane at {url} did not answer in time: {told}"),
-        ((_, told), _) => anyhow!(
-            "the control plane at {url} cannot be reached: {told}\n  Is it running? Name another with --admin-url or TIDEGATE_ADMIN_URL"
+        _ if timed_out => anyhow!("the control plane at {url} did not answer in time: {why}"),
+        _ => anyhow!(
+            "the control plane at {url} cannot be reached: {why}\n  \
+             Is it running? Name another with --admin-url or TIDEGATE_ADMIN_URL"
         ),
     }
 }

@@ -1,22 +1,36 @@
 //! `tidegate status`: the revision, and what each node serves.
 
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::output::{self, Output, cell, field};
+use super::tls::ByKey;
 use super::{Admin, Common};
 
+/// How long a process may think about whether it is ready.
+const READY_MAX: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  tidegate status\n  tidegate status --output json | jq '.nodes[] | select(.status != \"current\")'"
-)]
+#[command(after_help = "Examples:\n  tidegate status\n  \
+    tidegate status --output json | jq '.nodes[] | select(.status != \"current\")'\n  \
+    tidegate status --ready http://127.0.0.1:8100/readyz")]
 pub(crate) struct Status {
+    /// Only ask one process whether it is ready, for health checks: exit code 0 if it is. Needs no token
+    #[arg(long, value_name = "URL")]
+    ready: Option<Url>,
     #[command(flatten)]
     common: Common,
 }
 
 impl Status {
     pub(super) async fn run(self) -> anyhow::Result<()> {
+        if let Some(url) = self.ready {
+            return ready(url).await;
+        }
         let admin = Admin::connect(&self.common).await?;
         let status = admin.get(&["status"], &[]).await?;
         let nodes = admin.list(&["nodes"], &[]).await?;
@@ -25,6 +39,21 @@ impl Status {
             Output::Table => super::print(&screen(&status, &nodes)),
         }
     }
+}
+
+/// Asks one process whether it is ready. Any certificate will do: nothing is sent, and yes or no is all that is heard.
+async fn ready(url: Url) -> anyhow::Result<()> {
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(READY_MAX).tls_backend_preconfigured(ByKey::any().config()?);
+    let client = client.build().context("the HTTP client could not be set up")?;
+    let answer = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url);
+    let answer = answer.with_context(|| format!("{url} does not answer"))?;
+    if !answer.status().is_success() {
+        let status = answer.status().as_u16();
+        let why = answer.text().await.unwrap_or_default();
+        bail!("{url} is not ready ({status}): {}", why.trim().chars().take(500).collect::<String>());
+    }
+    Ok(())
 }
 
 fn screen(status: &Value, nodes: &[Value]) -> String {

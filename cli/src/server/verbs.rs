@@ -1,12 +1,14 @@
 //! The three servers: what each is made of.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Context as _;
 use tidegate_control_plane::app;
 use tidegate_data_plane::node;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tracing::info;
 
 use super::logging::Logging;
 use super::parts::Parts;
@@ -31,7 +33,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
     let (node_ready, proxy) = oneshot::channel();
     let control = app::Config {
         mode: app::Mode::Standalone,
-        database_url: format!("sqlite://{}", data_dir.join("tidegate.db").display()),
+        database_url: sqlite_url(&data_dir.join("tidegate.db")),
         data_dir: data_dir.clone(),
         admin_listen: settings.address(&ADMIN_LISTEN),
         stream_listen: None,
@@ -89,6 +91,9 @@ pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Re
 
 /// A node of a cluster.
 pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+    if settings.text(&REDIS_URL).is_none() {
+        info!("without --redis-url rate limits are counted by this node alone");
+    }
     let (ready, proxy) = oneshot::channel();
     let config = node::Config {
         name: settings.string(&NAME),
@@ -111,6 +116,11 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Resul
         parts.thread("node", |stop| node::run(config, stop))?;
         parts.supervise(logging, proxy, |node| screen::data_plane(settings, &node)).await
     })
+}
+
+/// The address of a database file. What such an address gives a meaning of its own is escaped.
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}", file.display().to_string().replace('%', "%25").replace('?', "%3F"))
 }
 
 fn admin_tls(settings: &Settings) -> Option<app::TlsFiles> {

@@ -5,7 +5,7 @@ use crate::{run, stdout, tidegate};
 const SERVERS: [&str; 3] = ["standalone", "control-plane", "data-plane"];
 
 fn help(arguments: &[&str]) -> String {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("there is room");
     let output = run(tidegate(dir.path()).args(arguments).arg("--help"));
     assert!(output.status.success(), "{arguments:?}");
     stdout(&output)
@@ -13,7 +13,7 @@ fn help(arguments: &[&str]) -> String {
 
 /// What `--print-config` lists is what a server takes.
 fn settings(verb: &str) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("there is room");
     let mut command = tidegate(dir.path());
     command.args([verb, "--print-config"]);
     match verb {
@@ -71,7 +71,7 @@ fn help_teaches() {
 
 #[test]
 fn the_version_is_printed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("there is room");
     for arguments in ["version", "--version"] {
         let output = run(tidegate(dir.path()).arg(arguments));
         assert!(stdout(&output).starts_with(concat!("tidegate ", env!("CARGO_PKG_VERSION"))));

@@ -22,13 +22,14 @@ struct Server {
 
 impl Server {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary was built for this test");
         let lines = read(child.stderr.take().expect("it is piped"));
         Server { child, lines }
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Waits for a line of the log.
@@ -45,15 +46,12 @@ impl Server {
         }
     }
 
+    /// Waits for its end, which is also the end of its log.
     fn exit_code(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("it did not end");
+        while self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+        assert!(Instant::now() < until, "it did not end");
+        self.child.wait().expect("it is our child").code()
     }
 }
 

@@ -105,7 +105,7 @@ fn printed(dir: &Path, row: &Row, flag: bool, variable: bool, file: bool) -> Str
         command.env(format!("TIDEGATE_{}", row.name.replace('-', "_").to_uppercase()), row.variable);
     }
     if file {
-        std::fs::write(dir.join("f.yaml"), format!("{}: {}\n", row.name, row.file.0)).unwrap();
+        std::fs::write(dir.join("f.yaml"), format!("{}: {}\n", row.name, row.file.0)).expect("the folder is ours");
         command.args(["--config", "f.yaml"]);
     }
     let output = run(&mut command);
@@ -164,6 +164,13 @@ fn an_empty_variable_says_nothing() {
     assert!(line(&stdout(&output), "workers").ends_with("# default"), "{}", stderr(&output));
     let output = run(tidegate(dir.path()).args(["standalone", "--print-config", "--data-dir", ""]));
     assert_eq!(output.status.code(), Some(2), "an empty flag is a slip");
+}
+
+#[test]
+fn of_a_flag_given_twice_the_later_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(tidegate(dir.path()).args(["standalone", "--workers", "1", "--workers", "2", "--print-config"]));
+    assert!(line(&stdout(&output), "workers").starts_with("workers: 2 "), "{}", stderr(&output));
 }
 
 #[test]
