@@ -245,7 +245,11 @@ fn carry(
         drop(started);
         tcp::accept(&worker, listener, stop).await.context("connections can't be accepted")?;
         if tokio::time::timeout(drain_timeout, worker.drain()).await.is_err() {
-            warn!(connections = worker.connections(), "ending {} connections that did not end by themselves", worker.connections());
+            warn!(
+                connections = worker.connections(),
+                "ending {} connections that did not end by themselves",
+                worker.connections()
+            );
             worker.end();
             let _ = tokio::time::timeout(END_MAX, worker.drain()).await;
         }
@@ -253,4 +257,3 @@ fn carry(
         Ok(())
     })
 }
-

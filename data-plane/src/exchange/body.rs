@@ -136,7 +136,9 @@ impl Body for RequestBody {
         match this {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(_) => {
-                let RequestBody::Whole(all) = std::mem::replace(this, RequestBody::Empty) else { return Poll::Ready(None) };
+                let RequestBody::Whole(all) = std::mem::replace(this, RequestBody::Empty) else {
+                    return Poll::Ready(None);
+                };
                 Poll::Ready(Some(Ok(Frame::data(all))))
             }
             RequestBody::Stream(stream) => stream.poll_piece(cx),

@@ -5,9 +5,7 @@
 //! belongs to the connection, none that only the gateway may set.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -87,7 +85,8 @@ fn canonical(target: PathAndQuery) -> Result<PathAndQuery, GatewayError> {
 
 /// A target of a path's parts and a query.
 pub(crate) fn join_target(path: &[&str], query: Option<&str>) -> Option<PathAndQuery> {
-    let mut text = BytesMut::with_capacity(path.iter().map(|p| p.len()).sum::<usize>() + query.map_or(0, |q| q.len() + 1));
+    let mut text =
+        BytesMut::with_capacity(path.iter().map(|p| p.len()).sum::<usize>() + query.map_or(0, |q| q.len() + 1));
     for part in path {
         text.put_slice(part.as_bytes());
     }
@@ -210,7 +209,8 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
     for name in headers.keys() {
         match name.as_str().as_bytes() {
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"trailer" | b"upgrade" => {
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"trailer"
+            | b"upgrade" => {
                 going.push(name.clone());
             }
             _ => {}

@@ -83,8 +83,8 @@ mod tests {
             assert_eq!(Host::parse(text.as_bytes()), Some(Host { name, port }), "{text}");
         }
         for text in [
-            "", ":80", "a,b", "a b", " a", "a/b", "u@a", "a:b", "a:", "a:80:80", "a:123456", "a:65536", "a:+1", "[::1", "::1",
-            "[::1]a", "[a]", ".a", "a..b", "a\\b", "a?b", "a#b", "a%41", "ä",
+            "", ":80", "a,b", "a b", " a", "a/b", "u@a", "a:b", "a:", "a:80:80", "a:123456", "a:65536", "a:+1", "[::1",
+            "::1", "[::1]a", "[a]", ".a", "a..b", "a\\b", "a?b", "a#b", "a%41", "ä",
         ] {
             assert_eq!(Host::parse(text.as_bytes()), None, "{text}");
         }

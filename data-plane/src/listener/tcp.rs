@@ -39,7 +39,11 @@ pub(crate) fn listen_for(workers: usize, address: SocketAddr, backlog: u32) -> i
 const REST: Duration = Duration::from_millis(50);
 
 /// Accepts connections and serves each in a task of its own, until told to stop.
-pub(crate) async fn accept(worker: &Rc<Worker>, listener: std::net::TcpListener, stop: &CancellationToken) -> io::Result<()> {
+pub(crate) async fn accept(
+    worker: &Rc<Worker>,
+    listener: std::net::TcpListener,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut tired = false;
     loop {

@@ -73,7 +73,11 @@ impl Policed {
         self.run.on_response(&self.route.compiled.chain, head, &mut self.cx).await
     }
 
-    pub(super) async fn on_response_body(&mut self, body: &mut Bytes, head: &mut ResponseHead) -> Result<(), Box<Reply>> {
+    pub(super) async fn on_response_body(
+        &mut self,
+        body: &mut Bytes,
+        head: &mut ResponseHead,
+    ) -> Result<(), Box<Reply>> {
         self.run.on_response_body(&self.route.compiled.chain, body, head, &mut self.cx).await
     }
 

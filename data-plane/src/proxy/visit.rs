@@ -226,4 +226,3 @@ impl Ending for Rest {
         }
     }
 }
-

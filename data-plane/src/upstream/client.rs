@@ -6,15 +6,15 @@
 
 use std::rc::Rc;
 
-use http::header::HOST;
 use http::Method;
+use http::header::HOST;
 use tidegate_model::Timeouts;
 use tidegate_policy::RequestHead;
 use tidegate_snapshot::HostHeader;
 
+use super::Dial;
 use super::balance::{Balance, Tried};
 use super::pool::{Lease, Target};
-use super::Dial;
 use crate::exchange::body::RequestBody;
 use crate::exchange::hyper_client::{Answer, SendError};
 use crate::exchange::watch::{Cut, Exchange, Phase, ticks};
@@ -151,4 +151,3 @@ fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {
     let idempotent = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
     idempotent && body.is_empty()
 }
-

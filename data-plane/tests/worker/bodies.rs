@@ -72,7 +72,10 @@ fn who_does_not_read_stops_who_writes() {
             async move {
                 read_head(&mut stream, &mut Vec::new()).await;
                 let total = 64 << 20;
-                stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n\r\n").as_bytes()).await.unwrap();
+                stream
+                    .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n\r\n").as_bytes())
+                    .await
+                    .unwrap();
                 let piece = vec![7; 16 << 10];
                 while written.get() < total && stream.write_all(&piece).await.is_ok() {
                     written.set(written.get() + piece.len());
@@ -101,7 +104,9 @@ fn a_target_that_does_not_read_stops_the_caller() {
         client.send(format!("{HEAD}Content-Length: {}\r\n\r\n", 64 << 20)).await;
         let piece = vec![7; 16 << 10];
         let mut written = 0;
-        while let Ok(done) = tokio::time::timeout(std::time::Duration::from_secs(5), client.stream.write_all(&piece)).await {
+        while let Ok(done) =
+            tokio::time::timeout(std::time::Duration::from_secs(5), client.stream.write_all(&piece)).await
+        {
             done.unwrap();
             written += piece.len();
             assert!(written < 1 << 20, "{written} bytes are held for a target that reads none");

@@ -1,15 +1,16 @@
 //! What reaches the API, and what of its answer reaches the caller.
 
-
-use serde_json::json;
 use crate::support::{Gateway, route, run, service};
+use serde_json::json;
 
 #[test]
 fn a_request_is_forwarded_and_its_answer_comes_back() {
     run(async {
         let (gateway, upstream) = Gateway::plain();
         upstream.answers("HTTP/1.1 201 Created\r\nContent-Length: 5\r\nServer: api\r\nX-Own: 1\r\n\r\nhello");
-        let reply = gateway.ask("POST /orders?a=1&a=%2f HTTP/1.1\r\nHost: Shop.example:8000\r\nContent-Length: 3\r\n\r\nabc").await;
+        let reply = gateway
+            .ask("POST /orders?a=1&a=%2f HTTP/1.1\r\nHost: Shop.example:8000\r\nContent-Length: 3\r\n\r\nabc")
+            .await;
         assert_eq!((reply.status(), reply.text()), (201, "hello"));
         assert_eq!((reply.header("server"), reply.header("x-own")), (Some("api"), Some("1")));
         let seen = upstream.last();
@@ -44,7 +45,15 @@ fn what_a_caller_says_in_the_gateways_name_goes_no_further() {
         assert_eq!(seen.all("x-forwarded-host"), ["a"]);
         assert_eq!(seen.all("x-request-id").len(), 1);
         assert_ne!(seen.header("x-request-id"), Some("mine"));
-        for gone in ["x-forwarded-port", "forwarded", "x-consumer-id", "x-consumer-name", "x-consumer-anything", "x-credential-id", "x_consumer_id"] {
+        for gone in [
+            "x-forwarded-port",
+            "forwarded",
+            "x-consumer-id",
+            "x-consumer-name",
+            "x-consumer-anything",
+            "x-credential-id",
+            "x_consumer_id",
+        ] {
             assert_eq!(seen.header(gone), None, "{gone}");
         }
         assert_eq!(seen.header("x-other"), Some("stays"));
@@ -67,12 +76,25 @@ fn what_belongs_to_a_connection_stays_on_it() {
             .await;
         let seen = upstream.last();
         for (message, whose) in [(&seen, "request"), (&reply, "reply")] {
-            for gone in ["connection", "x-hop", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "transfer-encoding"] {
+            for gone in [
+                "connection",
+                "x-hop",
+                "keep-alive",
+                "proxy-connection",
+                "te",
+                "trailer",
+                "upgrade",
+                "transfer-encoding",
+            ] {
                 assert_eq!(message.header(gone), None, "{whose} {gone}");
             }
             assert_eq!(message.header("x-end"), Some("1"), "{whose}");
         }
-        assert_eq!(seen.header("x-forwarded-for"), Some("192.0.2.7"), "Connection can't take off what the gateway adds");
+        assert_eq!(
+            seen.header("x-forwarded-for"),
+            Some("192.0.2.7"),
+            "Connection can't take off what the gateway adds"
+        );
         assert_eq!(seen.header("host"), Some("up"));
     });
 }
@@ -83,7 +105,8 @@ fn an_upgrade_goes_on_as_plain_http() {
         let (gateway, upstream) = Gateway::plain();
         let mut client = gateway.connect();
         for _ in 0..2 {
-            let reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+            let reply =
+                client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
             assert_eq!(reply.status(), 200);
         }
         assert_eq!(upstream.count(), 2);

@@ -116,8 +116,16 @@ fn one_message_in_is_one_message_out() {
         // two lengths that agree become one; of a length beside chunks nothing is left, and the connection ends
         for (framing, body, seen) in [
             ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc", ("content-length", "3")),
-            ("Content-Length: 30\r\nTransfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n", ("transfer-encoding", "chunked")),
-            ("Transfer-Encoding: Chunked\r\nContent-Length: 30\r\n", "3\r\nabc\r\n0\r\n\r\n", ("transfer-encoding", "chunked")),
+            (
+                "Content-Length: 30\r\nTransfer-Encoding: chunked\r\n",
+                "3\r\nabc\r\n0\r\n\r\n",
+                ("transfer-encoding", "chunked"),
+            ),
+            (
+                "Transfer-Encoding: Chunked\r\nContent-Length: 30\r\n",
+                "3\r\nabc\r\n0\r\n\r\n",
+                ("transfer-encoding", "chunked"),
+            ),
         ] {
             let mut client = gateway.connect();
             client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{framing}\r\n{body}")).await;

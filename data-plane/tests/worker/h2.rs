@@ -44,7 +44,9 @@ async fn text(response: Response<Incoming>) -> String {
 fn a_request_becomes_one_of_http_1() {
     run(async {
         let (gateway, upstream) = Gateway::plain();
-        upstream.answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: x\r\nX: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+        upstream.answers(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: x\r\nX: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        );
         let (mut sender, _task) = connect(&gateway).await;
         let request = Request::post("http://Shop.example:81/a//b?q")
             .header("cookie", "a=1")
@@ -55,7 +57,10 @@ fn a_request_becomes_one_of_http_1() {
             .body(Full::from("body"))
             .unwrap();
         let response = sender.send_request(request).await.unwrap();
-        assert_eq!((response.status().as_u16(), response.headers().get("x"), response.headers().get("via")), (200, None, None));
+        assert_eq!(
+            (response.status().as_u16(), response.headers().get("x"), response.headers().get("via")),
+            (200, None, None)
+        );
         assert!(response.headers().contains_key("x-request-id"));
         assert_eq!(text(response).await, "ok");
         let seen = upstream.last();
@@ -71,13 +76,13 @@ fn a_request_becomes_one_of_http_1() {
 fn a_body_of_unknown_length_goes_in_chunks_whatever_the_method() {
     run(async {
         let (gateway, upstream) = Gateway::plain();
-        let (mut sender, connection) =
-            handshake::<_, _, http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>>(
-                Local,
-                TokioIo::new(gateway.connect().stream),
-            )
-            .await
-            .unwrap();
+        let (mut sender, connection) = handshake::<
+            _,
+            _,
+            http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>,
+        >(Local, TokioIo::new(gateway.connect().stream))
+        .await
+        .unwrap();
         spawn_local(connection);
         for method in ["GET", "DELETE", "POST"] {
             let pieces = [Bytes::from("ab"), Bytes::from("c")].map(|piece| Ok(hyper::body::Frame::data(piece)));

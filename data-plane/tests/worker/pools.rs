@@ -84,7 +84,8 @@ fn an_answer_that_ends_its_connection_is_not_followed_by_another() {
 fn bytes_after_an_answer_are_nobodys() {
     run(async {
         let (gateway, upstream) = Gateway::plain();
-        upstream.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        upstream
+            .answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
         for _ in 0..3 {
             let reply = gateway.ask(GET).await;
             assert_eq!((reply.status(), reply.text()), (200, "ok"));

@@ -95,7 +95,10 @@ fn the_whole_exchange() {
         assert_eq!((reply.status(), &*reply.code()), (504, "upstream_timeout_request"));
         assert_took(begun, 3.0);
         // however lively it is
-        says(&gateway, &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), (1000, "a"), (1000, "b"), (900, "c"), (900, "d")]);
+        says(
+            &gateway,
+            &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), (1000, "a"), (1000, "b"), (900, "c"), (900, "d")],
+        );
         let begun = Instant::now();
         let reply = gateway.ask(GET).await;
         assert_eq!((reply.text(), reply.whole), ("abc", false));

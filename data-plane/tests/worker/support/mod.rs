@@ -119,7 +119,8 @@ fn compile(resources: &[Change]) -> Snapshot {
 /// The id of a resource, by its kind and name.
 pub(crate) fn id(kind: Kind, name: &str) -> Id {
     let text = format!("{kind}/{name}");
-    let number = text.bytes().fold(7u128, |n, b| n.wrapping_mul(0x0100_0000_01b3_0000_0001).wrapping_add(u128::from(b)));
+    let number =
+        text.bytes().fold(7u128, |n, b| n.wrapping_mul(0x0100_0000_01b3_0000_0001).wrapping_add(u128::from(b)));
     Id::new(uuid::Uuid::from_u128(number))
 }
 
@@ -164,7 +165,11 @@ type Script = Rc<dyn Fn(DuplexStream) -> LocalBoxFuture<'static, ()>>;
 
 impl Net {
     /// Each connection to this address is served by this.
-    pub(crate) fn serve<F: Future<Output = ()> + 'static>(&self, address: &str, script: impl Fn(DuplexStream) -> F + 'static) {
+    pub(crate) fn serve<F: Future<Output = ()> + 'static>(
+        &self,
+        address: &str,
+        script: impl Fn(DuplexStream) -> F + 'static,
+    ) {
         let script: Script = Rc::new(move |stream| Box::pin(script(stream)));
         self.0.borrow_mut().insert(address.to_owned(), script);
     }
