@@ -14,9 +14,18 @@ import { theme, variables } from "./ui/theme.ts";
 const place = document.getElementById("root");
 if (!place) throw new Error("the page has no root element");
 
+// Styles that are made at run time are let in by the nonce of this answer; the second reader is the lock of the scroll bar.
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
+Object.assign(globalThis, { __webpack_nonce__: nonce });
+
 createRoot(place).render(
   <StrictMode>
-    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={variables}
+      defaultColorScheme="auto"
+      getStyleNonce={() => nonce}
+    >
       <QueryClientProvider client={cache}>
         <Notifications position="bottom-right" autoClose={5_000} />
         <RouterProvider router={router} />
