@@ -290,7 +290,8 @@ async fn a_node_that_comes_back_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn another_history_too_long_ago_or_a_wrong_sum_means_a_snapshot() {
-    let cases: [(&str, fn(&Plane, &mut Vec<v1::Have>)); 4] = [
+    type Happening = fn(&Plane, &mut Vec<v1::Have>);
+    let cases: [(&str, Happening); 4] = [
         ("another epoch", |plane, _| plane.log.renew_epoch()),
         ("lost commits", |plane, _| {
             plane.log.lose_after(2);

@@ -53,14 +53,14 @@ pub struct Counts {
     pub digest_mismatches: AtomicU64,
 }
 
-type DeltaKey = (Class, Position, Position);
-type Shared<T> = Arc<OnceCell<T>>;
+/// By class, from where, to where. `None` once it is known that only a snapshot helps.
+type Deltas = HashMap<(Class, Position, Position), Arc<OnceCell<Option<Arc<Payload>>>>>;
 
 /// Follows the log and builds what the sessions send.
 pub(super) struct Publisher {
     source: Arc<dyn Source>,
     head: watch::Sender<Arc<Head>>,
-    deltas: Mutex<HashMap<DeltaKey, Shared<Option<Arc<Payload>>>>>,
+    deltas: Mutex<Deltas>,
     snapshots: [tokio::sync::Mutex<Option<(Instant, Arc<Payload>)>>; 2],
     sending_snapshots: Semaphore,
     pub(super) counts: Arc<Counts>,

@@ -142,7 +142,7 @@ impl ConfigSync {
         endpoint: &str,
         token_file: Option<&PathBuf>,
     ) -> Result<Certificate, SyncError> {
-        let token = token_file.map(|path| read_token(path));
+        let token = token_file.map(read_token);
         if let Some(certificate) = enrolment.certificate()? {
             let other_cluster = matches!(&token, Some(Ok(token)) if token.ca_key != certificate.ca_key);
             if !certificate.is_over() && !other_cluster {

@@ -172,7 +172,7 @@ impl ConfigSync {
             None => None,
             Some(opened) => {
                 let stage = stage.clone();
-                Some(Disk::start(opened, Arc::new(move || stage.capture()))?)
+                Some(Disk::start(opened, Arc::new(move || stage.capture()), disk::RETRY)?)
             }
         };
         let threads = Threads::start(&stage, disk)?;

@@ -32,8 +32,8 @@ use load::{JOURNAL, Numbered, SNAPSHOT, files};
 
 /// A journal below this size is never folded.
 const JOURNAL_MIN: u64 = 1 << 20;
-/// Between two attempts to write a snapshot after one failed.
-const RETRY: Duration = Duration::from_secs(5);
+/// The usual time between two attempts to write a snapshot after one failed.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 /// Updates that are synced together.
 const BATCH_MAX: usize = 64;
 
@@ -84,8 +84,13 @@ pub(super) fn open(dir: &Path) -> io::Result<(Opened, Loaded)> {
 }
 
 impl Disk {
-    /// Starts the thread. `capture` says what the node runs on.
-    pub(super) fn start(opened: Opened, capture: Arc<dyn Fn() -> Capture + Send + Sync>) -> io::Result<Disk> {
+    /// Starts the thread. `capture` says what the node runs on; `retry` is the time between two attempts to write a
+    /// snapshot after one failed.
+    pub(super) fn start(
+        opened: Opened,
+        capture: Arc<dyn Fn() -> Capture + Send + Sync>,
+        retry: Duration,
+    ) -> io::Result<Disk> {
         let (jobs, queue) = channel();
         let size = |file: &Numbered| fs::metadata(&file.path).map_or(0, |found| found.len());
         let (snapshots, journals) = (files(&opened.dir, SNAPSHOT)?, files(&opened.dir, JOURNAL)?);
@@ -93,6 +98,7 @@ impl Disk {
         let newest = journals.last().map_or(0, |file| file.number).max(base);
         let mut writer = Writer {
             dir: opened.dir,
+            retry,
             _lock: opened.lock,
             capture,
             jobs: jobs.clone(),
@@ -132,6 +138,7 @@ impl Drop for Disk {
 
 struct Writer {
     dir: PathBuf,
+    retry: Duration,
     _lock: File,
     capture: Arc<dyn Fn() -> Capture + Send + Sync>,
     jobs: Sender<Job>,
@@ -157,7 +164,7 @@ impl Writer {
     fn run(&mut self, queue: &Receiver<Job>) {
         loop {
             self.fold_if_wanted();
-            let first = match queue.recv_timeout(RETRY) {
+            let first = match queue.recv_timeout(self.retry) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -239,7 +246,7 @@ impl Writer {
     }
 
     fn fold_if_wanted(&mut self) {
-        let too_soon = self.failed_at.is_some_and(|at| at.elapsed() < RETRY);
+        let too_soon = self.failed_at.is_some_and(|at| at.elapsed() < self.retry);
         if self.wanted && too_soon && self.folding.is_none() {
             // whoever waits is told; the next attempt is for all
             for done in self.waiting.drain(..) {

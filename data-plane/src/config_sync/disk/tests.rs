@@ -81,7 +81,7 @@ impl Node {
             let now = captured.lock();
             Capture { snapshot: now.snapshot.clone(), ..*now }
         };
-        let disk = Disk::start(opened, Arc::new(capture)).expect("a thread");
+        let disk = Disk::start(opened, Arc::new(capture), Duration::from_millis(50)).expect("a thread");
         Node { now, disk }
     }
 
@@ -296,7 +296,6 @@ fn without_a_disk_updates_are_said_not_to_be_kept_and_later_they_are() {
     let mut kept = node.take(&last[0]);
     while !kept {
         assert!(Instant::now() < deadline, "it never recovers");
-        std::thread::sleep(Duration::from_millis(200));
         let (done, told) = channel();
         node.disk.keep(last[0].clone(), Box::new(move |kept| done.send(kept).expect("the test waits")));
         kept = told.recv().expect("it is told");
