@@ -92,13 +92,15 @@ pub fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     served
 }
 
+/// Tells of each worker how it ended.
+type Ended = mpsc::UnboundedReceiver<anyhow::Result<()>>;
+
 /// A node that serves.
 struct Node {
     page: Arc<Page>,
     limits: Limits,
     workers: Vec<JoinHandle<()>>,
-    /// Tells how a worker ended.
-    ended: mpsc::UnboundedReceiver<anyhow::Result<()>>,
+    ended: Ended,
     /// Told to the workers: accept no more, and end.
     stop_workers: CancellationToken,
     /// What runs on the control runtime, and when it is told to stop.
@@ -108,77 +110,43 @@ struct Node {
 
 impl Node {
     fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
-        let Config { limits, proxy_listen, status_listen, .. } = &config;
-        let workers = config.workers.max(1);
-        let listeners = tcp::listen_for(workers, *proxy_listen, limits.listen_backlog)
+        let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, limits, .. } =
+            config;
+        let listeners = tcp::listen_for(config.workers.max(1), proxy_listen, limits.listen_backlog)
             .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
         let status = std::net::TcpListener::bind(status_listen)
             .with_context(|| format!("the status page can't be served on {status_listen}"))?;
-        let ready = Ready { proxy: listeners[0].local_addr()?, status: status.local_addr()? };
+        let at = Ready { proxy: listeners[0].local_addr()?, status: status.local_addr()? };
 
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
-        let sync = ConfigSync::open(config_sync::Config {
-            labels: config.labels,
-            address: ready.proxy.to_string(),
-            ..config_sync::Config::new(&config.name, config.data_dir, config.control)
-        })
-        .context("the node's configuration can't be kept")?;
+        let options = config_sync::Config::new(&name, data_dir, link);
+        let sync = ConfigSync::open(config_sync::Config { labels, address: at.proxy.to_string(), ..options })
+            .context("the node's configuration can't be kept")?;
+        let options = RedisOptions::default();
         let clock = Arc::new(SystemClock);
-        let counters = NodeCounters::build(
-            &config.counters,
-            RedisOptions::default(),
-            clock.clone(),
-            control.handle(),
-            &stop_background,
-        )?;
+        let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
         let page = Arc::new(Page {
             live: sync.live().clone(),
             sync: sync.status(),
-            cells: (0..workers).map(|_| Arc::default()).collect(),
+            cells: listeners.iter().map(|_| Arc::default()).collect(),
             counters,
-            compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
+            compute: Arc::new(ComputePool::new(listeners.len(), COMPUTE_QUEUED_MAX)?),
             draining: false.into(),
         });
-
-        let handle = control.handle();
         let stop = stop_background.clone();
-        background.spawn_on(async move { sync.run(stop).await }, handle);
-        background.spawn_on(count_nodes(page.clone(), stop_background.clone()), handle);
-        background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), handle);
+        background.spawn_on(async move { sync.run(stop).await }, control.handle());
+        background.spawn_on(count_nodes(page.clone(), stop_background.clone()), control.handle());
+        background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), control.handle());
 
         let stop_workers = CancellationToken::new();
-        let (tell, mut ended) = mpsc::unbounded_channel();
-        let (tell_started, mut started) = mpsc::unbounded_channel();
-        let mut threads = Vec::new();
-        for (n, listener) in listeners.into_iter().enumerate() {
-            let parts = Parts {
-                live: page.live.clone(),
-                counters: page.counters.port(),
-                clock: clock.clone(),
-                compute: page.compute.clone(),
-                limits: limits.clone(),
-                cells: page.cells[n].clone(),
-                workers,
-            };
-            let (stop, tell, tell_started) = (stop_workers.clone(), tell.clone(), tell_started.clone());
-            let carry = move || drop(tell.send(carry(parts, listener, &stop, tell_started)));
-            let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(carry);
-            threads.push(thread.context("a worker's thread could not be started")?);
-        }
-        // a worker that panics leaves its end of the channel, like one that failed
-        drop((tell, tell_started));
-        for _ in 0..workers {
-            if started.blocking_recv().is_none() {
-                let why = ended.blocking_recv().unwrap_or_else(|| Err(anyhow::anyhow!("it panicked")));
-                why.context("a worker failed to start")?;
-            }
-        }
-        info!(workers, proxy = %ready.proxy, status = %ready.status, "serving callers on {}", ready.proxy);
+        let started = start_workers(listeners, &page, &limits, &stop_workers);
+        let (workers, ended) = started.inspect_err(|_| stop_workers.cancel())?;
+        info!(workers = workers.len(), status = %at.status, "serving callers on {}", at.proxy);
         if let Some(tell) = config.ready {
             // who asked may have gone
-            let _ = tell.send(ready);
+            let _ = tell.send(at);
         }
-        Ok(Node { page, limits: config.limits, workers: threads, ended, stop_workers, background, stop_background })
+        Ok(Node { page, limits, workers, ended, stop_workers, background, stop_background })
     }
 
     /// Serves, then ends what was started, the last first.
@@ -212,6 +180,44 @@ impl Node {
         self.page.counters.stopped().await;
         outcome
     }
+}
+
+/// A thread for each listening socket; done once all of them accept.
+fn start_workers(
+    listeners: Vec<std::net::TcpListener>,
+    page: &Page,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Vec<JoinHandle<()>>, Ended)> {
+    let (tell, mut ended) = mpsc::unbounded_channel();
+    let (tell_started, mut started) = mpsc::unbounded_channel();
+    let workers = listeners.len();
+    let mut threads = Vec::new();
+    for (listener, cells) in listeners.into_iter().zip(&page.cells) {
+        let parts = Parts {
+            live: page.live.clone(),
+            counters: page.counters.port(),
+            clock: Arc::new(SystemClock),
+            compute: page.compute.clone(),
+            limits: limits.clone(),
+            cells: cells.clone(),
+            workers,
+        };
+        let (stop, tell, tell_started) = (stop.clone(), tell.clone(), tell_started.clone());
+        // nobody listens any more if the start of another failed
+        let carry = move || drop(tell.send(carry(parts, listener, &stop, tell_started)));
+        let thread = std::thread::Builder::new().name(format!("worker-{}", threads.len())).spawn(carry);
+        threads.push(thread.context("a worker's thread could not be started")?);
+    }
+    // from here on the workers alone hold the channels: one that panics leaves them as one that ends
+    drop((tell, tell_started));
+    for _ in 0..workers {
+        if started.blocking_recv().is_none() {
+            let why = ended.blocking_recv().unwrap_or_else(|| Err(anyhow::anyhow!("it panicked")));
+            why.context("a worker failed to start")?;
+        }
+    }
+    Ok((threads, ended))
 }
 
 /// Tells the counters how many nodes there are.
