@@ -1,5 +1,6 @@
 //! The command line as a process: what it takes, what it says, what it ends with.
 
+mod errors_page;
 mod help;
 mod servers;
 mod settings;
