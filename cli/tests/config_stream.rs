@@ -251,6 +251,9 @@ async fn a_retired_node_is_let_go_and_serves_what_it_has() {
     let plane = cluster.plane("127.0.0.1:0").await;
     let node = cluster.node("edge", &[&plane]);
     let id = node.ready().await.node_id.expect("it joined");
+    // acknowledged means on disk
+    let head = cluster.log.head().position.revision;
+    assert!(plane.fleet.wait(head, &CLASSES, Want::All, LONG).await.complete);
     cluster.log.delete(Kind::Node, id.as_u128());
     node.refused("retired").await;
     cluster.commit(Kind::Service, 10, "later");

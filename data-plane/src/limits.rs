@@ -91,8 +91,12 @@ limits! {
         /// The most header lines of an answer: `502 upstream_invalid`.
         answer_header_count_max: usize = 100;
     }
+    "Towards Redis" {
+        /// How long a request waits for the counters of its limits (`--redis-timeout`). Then each limit does as its `on_store_loss` says.
+        redis_wait: Duration = Duration::from_millis(20);
+    }
     "The node" {
-        /// How long a node that was told to stop goes on accepting, with its readiness at 503, so that balancers notice.
+        /// How long a node that was told to stop goes on accepting (`--drain-delay`), with its readiness at 503, so that balancers notice.
         drain_delay: Duration = Duration::ZERO;
         /// How long requests under way may take to end once it accepts no more.
         drain_timeout: Duration = Duration::from_secs(30);

@@ -122,7 +122,7 @@ impl Node {
         let options = config_sync::Config::new(&name, data_dir, link);
         let sync = ConfigSync::open(config_sync::Config { labels, address: at.proxy.to_string(), ..options })
             .context("the node's configuration can't be kept")?;
-        let options = RedisOptions::default();
+        let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
         let clock = Arc::new(SystemClock);
         let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
         let page = Arc::new(Page {

@@ -108,7 +108,11 @@ async fn resources_are_shown_replaced_and_deleted() -> Result<()> {
     let gateway = Standalone::start().await?;
     let cli = Cli::of(&gateway)?;
     for name in ["a", "b"] {
-        cli.run(&["put", &format!("service/{name}"), &format!("{{url: 'http://127.0.0.1:9', tags: [{name}]}}")])?;
+        cli.run(&[
+            "put",
+            &format!("service/{name}"),
+            &format!("{{\"url\": \"http://127.0.0.1:9\", \"tags\": [\"{name}\"]}}"),
+        ])?;
     }
     let all: Value = serde_json::from_str(&cli.run(&["get", "services", "--output", "json"])?)?;
     ensure!(all.as_array().is_some_and(|all| all.len() == 2), "{all}");

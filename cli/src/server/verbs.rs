@@ -14,9 +14,9 @@ use super::logging::Logging;
 use super::parts::Parts;
 use super::screen;
 use crate::settings::{
-    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONTROL_PLANE, DATA_DIR, DATABASE_URL, JOIN_TOKEN_IN, JOIN_TOKEN_OUT,
-    LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings,
-    WORKERS,
+    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONTROL_PLANE, DATA_DIR, DATABASE_URL, DRAIN_DELAY, JOIN_TOKEN_IN,
+    JOIN_TOKEN_OUT, LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE,
+    STATUS_LISTEN, STREAM_LISTEN, Settings, WORKERS,
 };
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
@@ -53,7 +53,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
         workers: settings.count(&WORKERS),
         control: node::ControlLink::InProcess(streams),
         counters: node::Counters::Local,
-        limits: node::Limits::default(),
+        limits: limits(settings),
         ready: Some(node_ready),
     };
     run(multi_thread(STANDALONE_CONTROL_THREADS)?, async {
@@ -63,6 +63,11 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
         let ready = async { Ok((admin.await?, proxy.await?)) };
         parts.supervise(logging, ready, |(admin, node)| screen::standalone(settings, &admin, &node)).await
     })
+}
+
+/// The defaults of a node, and what of them was set.
+fn limits(settings: &Settings) -> node::Limits {
+    node::Limits { drain_delay: settings.duration(&DRAIN_DELAY), ..node::Limits::default() }
 }
 
 /// One of the control planes of a cluster.
@@ -107,7 +112,7 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Resul
             join_token_file: settings.path_if_set(&JOIN_TOKEN_IN),
         },
         counters: settings.text(&REDIS_URL).map_or(node::Counters::Local, |url| node::Counters::Redis(url.to_owned())),
-        limits: node::Limits::default(),
+        limits: node::Limits { redis_wait: settings.duration(&REDIS_TIMEOUT), ..limits(settings) },
         ready: Some(ready),
     };
     let runtime = Builder::new_current_thread().enable_all().build().context("the runtime could not be started")?;

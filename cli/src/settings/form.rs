@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidegate_model::Name;
+use tidegate_model::{Name, Span};
 use url::Url;
 
 /// What the text of a setting may be.
@@ -12,6 +12,8 @@ pub(crate) enum Form {
     Address,
     /// A whole number from 1.
     Count { max: usize },
+    /// A length of time.
+    Duration,
     /// A file or a folder.
     Path,
     /// An address with one of these schemes; may hold a password.
@@ -52,6 +54,7 @@ impl Form {
                 Ok(count) if (1..=max).contains(&count) => Ok(()),
                 _ => Err(format!("it is not a whole number from 1 to {max}")),
             },
+            Form::Duration => text.parse::<Span>().map(drop).map_err(|e| e.to_string()),
             Form::Path => Ok(()),
             Form::Url(schemes) => url(text, schemes).map(drop),
             Form::Endpoints => endpoint(text).map(drop),
@@ -168,6 +171,8 @@ mod tests {
             (Form::Address, "8000", Some("IP address and a port")),
             (Form::Address, "gateway:8000", Some("IP address and a port")),
             (Form::Address, "", Some("empty")),
+            (Form::Duration, "20ms", None),
+            (Form::Duration, "20", Some("is not a duration")),
             (Form::Count { max: 8 }, "8", None),
             (Form::Count { max: 8 }, "0", Some("from 1 to 8")),
             (Form::Count { max: 8 }, "9", Some("from 1 to 8")),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tidegate_model::Name;
+use tidegate_model::{Name, Span};
 
 use super::form;
 use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, NOT_YET};
@@ -174,6 +175,11 @@ impl Settings {
     /// A number.
     pub(crate) fn count(&self, setting: &Setting) -> usize {
         self.always(setting).parse().expect("it was checked")
+    }
+
+    /// A length of time.
+    pub(crate) fn duration(&self, setting: &Setting) -> Duration {
+        self.always(setting).parse::<Span>().expect("it was checked").duration()
     }
 
     /// Where control planes stream.

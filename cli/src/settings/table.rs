@@ -152,6 +152,26 @@ pub(crate) static REDIS_URL: Setting = Setting {
     help: "Where the nodes share the counters of rate limits: redis://host:6379, rediss:// for TLS",
 };
 
+pub(crate) static REDIS_TIMEOUT: Setting = Setting {
+    name: "redis-timeout",
+    value: "DURATION",
+    verbs: &[DataPlane],
+    group: Cluster,
+    form: Form::Duration,
+    fallback: Fixed("20ms"),
+    help: "How long a request waits for Redis at most; after that each rate limit does as its on_store_loss says",
+};
+
+pub(crate) static DRAIN_DELAY: Setting = Setting {
+    name: "drain-delay",
+    value: "DURATION",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Duration,
+    fallback: Fixed("0s"),
+    help: "How long the node goes on accepting after SIGTERM, with /readyz at 503, so that a balancer notices",
+};
+
 pub(crate) static NAME: Setting = Setting {
     name: "name",
     value: "NAME",
@@ -218,9 +238,11 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &JOIN_TOKEN_OUT,
     &JOIN_TOKEN_IN,
     &REDIS_URL,
+    &REDIS_TIMEOUT,
     &NAME,
     &LABEL,
     &WORKERS,
+    &DRAIN_DELAY,
     &LOG_LEVEL,
     &LOG_FORMAT,
 ];
