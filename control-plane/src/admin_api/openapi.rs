@@ -223,8 +223,8 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<nodes::NodeAnswer>();
     generator.subschema_for::<revisions::Revision>();
     generator.subschema_for::<revisions::RevisionDetail>();
-    generator.subschema_for::<tokens::TokenRequest>();
     let mut schemas = generator.take_definitions(true);
+    schemas.extend(request_schemas());
     for noun in &NOUNS {
         if noun.kind != Kind::Node {
             add_noun(noun, &mut schemas);
@@ -248,10 +248,21 @@ fn schemas() -> Map<String, Value> {
     schemas
 }
 
+/// The schemas of what is only ever sent: a field with a default may be left out.
+fn request_schemas() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+    });
+    let mut generator = SchemaGenerator::new(settings);
+    generator.subschema_for::<tokens::TokenRequest>();
+    generator.take_definitions(true)
+}
+
 /// The schemas of a kind: as it is read, and, if it can be written, as it is written.
 fn add_noun(noun: &Noun, schemas: &mut Map<String, Value>) {
     let mut document = document_schema(noun.kind).as_value().clone();
     rename_references(&mut document);
+    leave_out_null(&mut document);
     if let Some(Value::Object(definitions)) = document.get_mut("$defs").map(Value::take) {
         schemas.extend(definitions);
     }
@@ -309,6 +320,33 @@ fn add_noun(noun: &Noun, schemas: &mut Map<String, Value>) {
             "properties": write, "required": required, "additionalProperties": false,
         }),
     );
+}
+
+/// What is not set is left out of a document; `null` only takes a field away, in a patch.
+fn leave_out_null(schema: &mut Value) {
+    let is_null = |option: &Value| option == "null" || option["type"] == "null";
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::Array(types)) = fields.get_mut("type") {
+                types.retain(|each| !is_null(each));
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    fields.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(options)) = fields.get_mut("anyOf") {
+                options.retain(|each| !is_null(each));
+                if let [only] = options.as_slice() {
+                    let only = only.clone();
+                    fields.remove("anyOf");
+                    fields.extend(only.as_object().cloned().unwrap_or_default());
+                }
+            }
+            fields.values_mut().for_each(leave_out_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_null),
+        _ => {}
+    }
 }
 
 fn rename_references(schema: &mut Value) {
