@@ -26,8 +26,8 @@ export async function issueKey(consumer: string, request: KeyRequest): Promise<I
 
 /** Answers once all nodes refuse the key, or tells which do not yet. */
 export async function revokeKey(consumer: string, key: string): Promise<Applied | undefined> {
-  const answer = await client.DELETE("/v1/consumers/{ref}/keys/{id}", {
-    params: { path: { ref: consumer, id: key }, query: wait },
+  const answer = await client.DELETE("/v1/consumers/{ref}/keys/{key}", {
+    params: { path: { ref: consumer, key }, query: wait },
   });
   return answer.data?.applied;
 }
