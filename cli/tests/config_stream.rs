@@ -14,7 +14,7 @@ use std::time::Duration;
 use memory_log::{MemoryLog, MemoryPositions, put};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
-use tidegate_control_plane::config_stream::{self, ConfigStream, Parts};
+use tidegate_control_plane::config_stream::{self, ConfigStream, Parts, Source as _};
 use tidegate_control_plane::fleet::{self, Fleet, NodeState, Want};
 use tidegate_control_plane::vault::{Authority, AuthorityParts};
 use tidegate_data_plane::config_sync::{Config, ConfigSync, ControlLink, SyncStatus};

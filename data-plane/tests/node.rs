@@ -1,5 +1,7 @@
 //! A node as its process runs it: real sockets, real threads, no control plane.
 
+#![expect(clippy::unwrap_used, reason = "a test that can not go on says where it stopped")]
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

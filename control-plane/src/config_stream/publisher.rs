@@ -56,12 +56,15 @@ pub struct Counts {
 /// By class, from where, to where. `None` once it is known that only a snapshot helps.
 type Deltas = HashMap<(Class, Position, Position), Arc<OnceCell<Option<Arc<Payload>>>>>;
 
+/// A snapshot and when it was asked for last.
+type Kept = Option<(Instant, Arc<Payload>)>;
+
 /// Follows the log and builds what the sessions send.
 pub(super) struct Publisher {
     source: Arc<dyn Source>,
     head: watch::Sender<Arc<Head>>,
     deltas: Mutex<Deltas>,
-    snapshots: [tokio::sync::Mutex<Option<(Instant, Arc<Payload>)>>; 2],
+    snapshots: [tokio::sync::Mutex<Kept>; 2],
     sending_snapshots: Semaphore,
     pub(super) counts: Arc<Counts>,
 }

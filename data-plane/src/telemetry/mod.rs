@@ -82,6 +82,9 @@ impl Cells {
     }
 }
 
+/// A metric without labels: its name, type, help, and how it is read from a worker's cells.
+type Plain<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Cells) -> u64);
+
 /// What all workers counted, in the text format of Prometheus.
 pub fn exposition(workers: &[Arc<Cells>], revisions: Revisions, connected: bool) -> String {
     let mut out = Exposition(String::with_capacity(4096));
@@ -99,7 +102,7 @@ pub fn exposition(workers: &[Arc<Cells>], revisions: Revisions, connected: bool)
     for (index, code) in UPSTREAM_ERRORS.into_iter().enumerate() {
         out.line("tidegate_upstream_errors_total", &[("code", code)], sum(&|c| c.upstream_errors[index].get()));
     }
-    let plain: [(&str, &str, &str, &dyn Fn(&Cells) -> u64); 7] = [
+    let plain: [Plain<'_>; 7] = [
         ("tidegate_replies_cut_total", "counter", "Replies that ended before their end.", &|c| c.cut.get()),
         ("tidegate_connections_total", "counter", "Connections of callers.", &|c| c.connections.get()),
         ("tidegate_connections_active", "gauge", "Open connections of callers.", &|c| c.connections_active.get()),

@@ -1,6 +1,8 @@
 //! What a worker does between callers and targets. All of it runs on pipes in memory and on a paused clock: nothing here
 //! waits for real, and nothing depends on how fast the machine is.
 
+#![expect(clippy::unwrap_used, reason = "a test that can not go on says where it stopped")]
+
 mod bodies;
 mod drain;
 mod forwarding;
