@@ -67,3 +67,11 @@ test("the kind's own title is not repeated inside its form", () => {
 test("a field's label is the API's word", () => {
   expect(fieldWords("on_store_loss")).toBe("On store loss");
 });
+
+test("a description is plain text, and a property may be called that too", () => {
+  const made = formSchema({
+    type: "object",
+    properties: { description: { type: "string", description: "Default: `none`." } },
+  });
+  expect(made.properties).toEqual({ description: { type: "string", description: "Default: none." } });
+});

@@ -23,6 +23,8 @@ function prepared(value: unknown): unknown {
   let schema: Schema = {};
   for (const [key, inner] of Object.entries(own)) schema[key] = preparedKey(key, inner);
   if (preset !== undefined && preset !== null) schema[defaultKey] = preset;
+  // Descriptions are written in Markdown; here they are shown as plain text.
+  if (typeof schema.description === "string") schema.description = schema.description.replaceAll("`", "");
   schema = withoutNull(schema);
   for (const key of ["oneOf", "anyOf"] as const) {
     const options = schema[key];
