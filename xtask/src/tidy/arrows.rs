@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "tidegate-testkit", may_use: &["tidegate-model", "tidegate-proto"], must_not_use: &[] },
     Rule { name: "tidegate-e2e", may_use: &["tidegate-model", "tidegate-testkit"], must_not_use: &[] },
+    Rule { name: "tidegate-bench-peer", may_use: &[], must_not_use: &[] },
     Rule { name: "xtask", may_use: &["tidegate-testkit"], must_not_use: &[] },
 ];
 
