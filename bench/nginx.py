@@ -1,8 +1,8 @@
 """nginx, told to do what Tidegate does: forwarded headers, request ids, kept upstream connections, time-outs (its own defaults)."""
 
 CONFIG = """
-daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.error warn; worker_processes 1; worker_rlimit_nofile 40000;
-events {{ worker_connections 32768; }}
+daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.error warn; worker_processes 1;
+events {{ worker_connections 16384; }}
 http {{
   access_log off; server_tokens off; keepalive_requests 100000000; client_max_body_size 0; http2_max_concurrent_streams 256;
   client_body_temp_path {folder}/{name}.body; proxy_temp_path {folder}/{name}.proxy; fastcgi_temp_path {folder}/{name}.f;

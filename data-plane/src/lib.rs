@@ -4,6 +4,8 @@
 
 pub mod config_sync;
 mod exchange;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod limits;
 mod listener;
 pub mod node;

@@ -10,6 +10,8 @@
 
 mod canonical;
 mod consumer;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gateway_config;
 mod kind;
 mod log;

@@ -12,6 +12,8 @@
 mod advance;
 mod attachments;
 mod compiled;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod identity;
 mod live;
 mod router;
