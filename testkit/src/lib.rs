@@ -4,6 +4,7 @@
 //! - [`postgres`] and [`redis`] are private servers that can be paused, killed and brought back on their port.
 //! - [`process`] supervises a child: log file, wait until ready, stop, kill, and an end when its owner goes.
 //! - [`ports`] hands out loopback ports that no other test is given.
+//! - [`balancer`] stands in front of nodes and heeds their readiness; [`load`] calls at a constant rate and counts what fails.
 //! - [`wait`] waits for conditions with a deadline; nothing here sleeps in the hope that it was enough.
 //! - [`standalone`] and [`cluster`] run the `tidegate` binary; [`admin`] speaks to it.
 //!
@@ -12,7 +13,9 @@
 #![expect(clippy::disallowed_methods, reason = "whoever supervises processes without a runtime polls them")]
 
 pub mod admin;
+pub mod balancer;
 pub mod cluster;
+pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;
