@@ -90,6 +90,20 @@ limits! {
         answer_head_bytes_max: usize = 64 << 10;
         /// The most header lines of an answer: `502 upstream_invalid`.
         answer_header_count_max: usize = 100;
+        /// How much may come before the head of an answer is whole, interim answers (1xx) with it: `502 upstream_invalid`.
+        answer_interim_bytes_max: usize = 512 << 10;
+        /// The most interim answers (1xx) before an answer in HTTP/2: `502 upstream_invalid`.
+        answer_interim_max: usize = 32;
+        /// The most requests at a time on one HTTP/2 connection to a target; where the target takes fewer, its own limit holds.
+        upstream_h2_streams_max: u32 = 100;
+        /// The most HTTP/2 connections to one target; each worker has its share, and one at least. Requests wait for a stream beyond: `504 upstream_timeout_connect`.
+        upstream_h2_connections_max: usize = 64;
+        /// How much of one HTTP/2 answer's body may be under way. A connection takes that of all its requests.
+        upstream_h2_stream_window_bytes: u32 = 128 << 10;
+        /// How often a request is sent again that a target has surely not looked at (REFUSED_STREAM, GOAWAY): `502 upstream_reset`.
+        upstream_h2_refusals_max: usize = 3;
+        /// How long a tunnel (WebSocket) may carry nothing either way. Then it is closed. A service's `timeouts.idle` goes before it.
+        tunnel_idle: Duration = Duration::from_secs(300);
     }
     "Towards Redis" {
         /// How long a request waits for the counters of its limits (`--redis-timeout`). Then each limit does as its `on_store_loss` says.

@@ -18,6 +18,7 @@ use tidegate_policy::{
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::exchange::h2_client;
 use crate::exchange::hyper_client::Opener;
 use crate::exchange::hyper_server::Server;
 use crate::exchange::watch::Watch;
@@ -54,7 +55,7 @@ pub struct Worker {
     cells: Arc<Cells>,
     watch: Rc<Watch>,
     pools: Pools,
-    dial: Box<dyn Dial>,
+    dial: Rc<dyn Dial>,
     server: Server,
     ids: Ids,
 }
@@ -70,7 +71,11 @@ impl Worker {
             ports: Ports::new(counters, clock, compute),
             watch: Rc::new(Watch::new(&limits)),
             pools: Pools::new(&limits, workers),
-            dial: Box::new(Dialer { connector, opener: Opener::new(&limits) }),
+            dial: Rc::new(Dialer {
+                connector,
+                opener: Opener::new(&limits),
+                h2_opener: h2_client::Opener::new(&limits),
+            }),
             server: Server::new(&limits),
             ids: Ids::new(),
             limits,
@@ -145,8 +150,8 @@ impl Worker {
         &self.ports
     }
 
-    pub(crate) fn dial(&self) -> &dyn Dial {
-        &*self.dial
+    pub(crate) fn dial(&self) -> &Rc<dyn Dial> {
+        &self.dial
     }
 
     pub(crate) fn server(&self) -> &Server {

@@ -9,10 +9,49 @@ use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 use tidegate_policy::BodyFilter;
 
+use super::h2_client::Receiving;
 use super::watch::{Cut, Exchange, Phase};
+use super::{grpc, trailers};
 
-/// What comes piece by piece from a connection.
-pub(crate) type Stream = hyper::body::Incoming;
+/// What comes piece by piece from a caller.
+pub(crate) type Incoming = hyper::body::Incoming;
+
+/// What comes piece by piece from a target.
+pub(crate) enum Stream {
+    /// Nothing, whatever the head says.
+    None,
+    H1(Incoming),
+    H2(Receiving),
+}
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Piece {
+        match self.get_mut() {
+            Stream::None => Poll::Ready(None),
+            Stream::H1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::broken),
+            Stream::H2(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Stream::None => true,
+            Stream::H1(body) => body.is_end_stream(),
+            Stream::H2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Stream::None => SizeHint::with_exact(0),
+            Stream::H1(body) => body.size_hint(),
+            Stream::H2(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Why a body did not come whole.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +59,14 @@ pub(crate) enum BodyError {
     #[error(transparent)]
     Cut(#[from] Cut),
     #[error("the connection did not bring all of the body")]
-    Broken(#[from] hyper::Error),
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BodyError {
+    #[cold]
+    pub(crate) fn broken(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        BodyError::Broken(why.into())
+    }
 }
 
 type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -37,7 +83,7 @@ pub(crate) enum RequestBody {
 
 /// A request's body as it comes from the caller.
 pub(crate) struct RequestStream {
-    stream: Stream,
+    stream: Incoming,
     exchange: Rc<Exchange>,
     /// Policies that look at each piece.
     pub(crate) filters: SmallVec<[Box<dyn BodyFilter>; 1]>,
@@ -48,7 +94,7 @@ pub(crate) struct RequestStream {
 }
 
 impl RequestBody {
-    pub(crate) fn new(stream: Stream, exchange: &Rc<Exchange>) -> Self {
+    pub(crate) fn new(stream: Incoming, exchange: &Rc<Exchange>) -> Self {
         if stream.is_end_stream() {
             return RequestBody::Empty;
         }
@@ -82,7 +128,12 @@ impl RequestStream {
             Some(Ok(frame)) => Poll::Ready(self.passed(frame).transpose()),
             Some(Err(error)) => {
                 self.exchange.cut(Cut::BodyBroken);
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(BodyError::broken(error))))
+            }
+            // hyper takes a stream that was reset without an error for one that came to its end
+            None if self.exchange.connection.is_multiplexed() && !self.stream.is_end_stream() => {
+                self.exchange.cut(Cut::BodyBroken);
+                Poll::Ready(Some(Err(Cut::BodyBroken.into())))
             }
             None => {
                 self.is_done();
@@ -91,11 +142,14 @@ impl RequestStream {
         }
     }
 
-    /// A piece goes on, once the policies have seen it. Trailers are not passed on: they could pose as headers there.
+    /// A piece goes on, once the policies have seen it.
     fn passed(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, BodyError> {
-        let Ok(mut data) = frame.into_data() else {
-            self.is_done();
-            return Ok(None);
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => {
+                self.is_done();
+                return Ok(frame.into_trailers().ok().and_then(trailers::passable).map(Frame::trailers));
+            }
         };
         for filter in &mut self.filters {
             if let Err(reply) = filter.on_data(&mut data) {
@@ -190,6 +244,8 @@ pub(crate) struct Flow {
     /// How long the target may pause, and the caller may take nothing, in ticks.
     pub(crate) upstream_idle: u32,
     pub(crate) client_write: u32,
+    /// It answers a call by gRPC.
+    pub(crate) grpc: bool,
 }
 
 impl ResponseBody {
@@ -218,26 +274,38 @@ impl ResponseBody {
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Piece {
         let Source::Stream(stream, flow) = &mut self.from else { return Poll::Ready(None) };
         if let Some(cut) = flow.exchange.is_cut() {
+            let told = flow.grpc && matches!(cut, Cut::Request | Cut::Idle);
             self.end(false);
-            return Poll::Ready(Some(Err(cut.into())));
+            // a call has a place for what went wrong behind its messages
+            return Poll::Ready(Some(if told {
+                Ok(Frame::trailers(grpc::deadline_exceeded(&cut.to_string())))
+            } else {
+                Err(cut.into())
+            }));
         }
         let Poll::Ready(piece) = Pin::new(&mut *stream).poll_frame(cx) else {
             flow.exchange.enter_once(Phase::UpstreamSends, flow.upstream_idle);
             return Poll::Pending;
         };
         match piece {
-            Some(Ok(frame)) => {
-                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if stream.is_end_stream() {
-                    self.end(true);
-                } else {
-                    flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    self.bytes += data.len() as u64;
+                    if stream.is_end_stream() {
+                        self.end(true);
+                    } else {
+                        flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+                    }
+                    Poll::Ready(Some(Ok(Frame::data(data))))
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
+                Err(frame) => {
+                    self.end(true);
+                    Poll::Ready(frame.into_trailers().ok().and_then(trailers::passable).map(|t| Ok(Frame::trailers(t))))
+                }
+            },
             Some(Err(error)) => {
                 self.end(false);
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             None => {
                 self.end(true);
@@ -334,6 +402,6 @@ impl Body for Collected {
         // each piece begins a new wait
         let piece = ready!(Pin::new(&mut this.stream).poll_frame(cx));
         this.exchange.enter(Phase::UpstreamSends, this.upstream_idle);
-        Poll::Ready(piece.map(|piece| piece.map_err(BodyError::from)))
+        Poll::Ready(piece)
     }
 }

@@ -5,7 +5,7 @@
 //! belongs to the connection, none that only the gateway may set.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -14,15 +14,35 @@ use tidegate_model::canonical_path;
 use tidegate_policy::RequestHead;
 
 use super::host::Host;
+use super::{Asks, Upgrade, grpc, websocket};
 use crate::limits::Limits;
 use crate::proxy::GatewayError;
 
-/// Lets a request in.
-///
-/// # Errors
-/// Why it is refused.
-pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<RequestHead, GatewayError> {
-    let Parts { method, uri, version, mut headers, .. } = parts;
+/// What the codec knows of a request beside its head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) has_body: bool,
+    /// It is an extended CONNECT for WebSocket (RFC 8441).
+    pub(crate) connects_websocket: bool,
+}
+
+/// Lets a request in, or says why not; and what it asks for.
+pub(crate) fn admit(parts: Parts, manner: Manner, limits: &Limits) -> (Result<RequestHead, GatewayError>, Asks) {
+    let mut asks = Asks::default();
+    if parts.version == Version::HTTP_2 {
+        asks.grpc = grpc::is_call(&parts.headers);
+    }
+    let head = let_in(parts, manner, limits, &mut asks);
+    (head, asks)
+}
+
+fn let_in(parts: Parts, manner: Manner, limits: &Limits, asks: &mut Asks) -> Result<RequestHead, GatewayError> {
+    let Parts { mut method, uri, version, mut headers, .. } = parts;
+    if manner.connects_websocket {
+        // what HTTP/1.1 says by GET; routes and policies know it by that
+        method = Method::GET;
+        asks.upgrade = Some(Upgrade::Connect);
+    }
     if method == Method::CONNECT || method == Method::TRACE {
         return Err(GatewayError::MethodRefused);
     }
@@ -44,7 +64,12 @@ pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<RequestHead, Gatewa
     }
     one_host(&headers, version)?;
     let target = canonical(target)?;
-    sort_out(&mut headers, version)?;
+    if sort_out(&mut headers, version, manner, asks)? && method == Method::GET {
+        if manner.has_body {
+            return Err(GatewayError::UpgradeWithBody);
+        }
+        asks.upgrade = Some(Upgrade::Switch);
+    }
     Ok(RequestHead { method, target, headers })
 }
 
@@ -100,6 +125,8 @@ pub(crate) fn join_target(path: &[&str], query: Option<&str>) -> Option<PathAndQ
 /// What becomes of a header of a request.
 enum Fate {
     Stays,
+    /// It says what comes behind the body.
+    StaysWithBody,
     /// It belongs to the connection, or only the gateway may set it, or upstreams may read its name as another's.
     Goes,
     /// It belongs to the connection and names others that do.
@@ -107,12 +134,17 @@ enum Fate {
     TransferEncoding,
     Expect,
     Cookie,
+    Te,
+    Upgrade,
 }
 
 fn fate(name: &HeaderName) -> Fate {
     let name = name.as_str().as_bytes();
     match name {
-        b"te" | b"trailer" | b"upgrade" | b"keep-alive" | b"proxy-connection" | b"http2-settings" => Fate::Goes,
+        b"keep-alive" | b"proxy-connection" | b"http2-settings" => Fate::Goes,
+        b"te" => Fate::Te,
+        b"upgrade" => Fate::Upgrade,
+        b"trailer" => Fate::StaysWithBody,
         b"connection" => Fate::Connection,
         b"transfer-encoding" => Fate::TransferEncoding,
         b"expect" => Fate::Expect,
@@ -129,15 +161,17 @@ fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b"x-forwarded-") || name.starts_with(b"x-consumer-") || name == b"x-credential-id"
 }
 
-/// One pass over the headers; nothing is looked up that is not there.
-fn sort_out(headers: &mut HeaderMap, version: Version) -> Result<(), GatewayError> {
+/// One pass over the headers; nothing is looked up that is not there. Tells whether WebSocket is asked for.
+fn sort_out(headers: &mut HeaderMap, version: Version, manner: Manner, asks: &mut Asks) -> Result<bool, GatewayError> {
     let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
     let mut crumbs = false;
     let mut connection = false;
+    let mut upgrade = false;
     for name in headers.keys() {
         match fate(name) {
             Fate::Stays => continue,
-            Fate::Goes => {}
+            Fate::StaysWithBody if manner.has_body => continue,
+            Fate::Goes | Fate::StaysWithBody => {}
             Fate::Connection => connection = true,
             Fate::TransferEncoding => only_chunked(headers)?,
             Fate::Expect => only_continue(headers)?,
@@ -145,9 +179,12 @@ fn sort_out(headers: &mut HeaderMap, version: Version) -> Result<(), GatewayErro
                 crumbs = version == Version::HTTP_2;
                 continue;
             }
+            Fate::Te => asks.trailers = names_token(headers, &TE, b"trailers"),
+            Fate::Upgrade => upgrade = version == Version::HTTP_11,
         }
         going.push(name.clone());
     }
+    let upgrade = upgrade && websocket::is_named(headers) && names_token(headers, &CONNECTION, b"upgrade");
     if connection {
         named_by_connection(headers, &mut going);
     }
@@ -157,7 +194,13 @@ fn sort_out(headers: &mut HeaderMap, version: Version) -> Result<(), GatewayErro
     if crumbs {
         join_crumbs(headers);
     }
-    Ok(())
+    Ok(upgrade)
+}
+
+/// Whether a list names this.
+fn names_token(headers: &HeaderMap, list: &HeaderName, token: &[u8]) -> bool {
+    let lines = headers.get_all(list).iter();
+    lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).any(|one| one.trim_ascii().eq_ignore_ascii_case(token))
 }
 
 fn only_chunked(headers: &HeaderMap) -> Result<(), GatewayError> {
@@ -209,10 +252,11 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
     for name in headers.keys() {
         match name.as_str().as_bytes() {
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"trailer"
-            | b"upgrade" => {
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"upgrade" => {
                 going.push(name.clone());
             }
+            // behind a body of a known length nothing comes
+            b"trailer" if headers.contains_key(CONTENT_LENGTH) => going.push(name.clone()),
             _ => {}
         }
     }

@@ -1,21 +1,30 @@
 //! The side towards targets, by hyper: HTTP/1.1 over connections that are kept.
 
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
-use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::client::conn::http1::{self, Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tidegate_policy::{Origin, RequestHead, ResponseHead};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::{AbortHandle, spawn_local};
 
-use super::body::{RequestBody, Stream};
+use super::body::{Incoming, RequestBody, Stream};
 use super::gate::strip_answer;
+use super::switching::Fresh;
+use super::tunnel::Io;
 use crate::limits::Limits;
 
 /// A connection to a target. Dropped, it is closed, whatever is under way on it.
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
     task: AbortHandle,
+    meter: Meter,
 }
 
 impl Drop for Connection {
@@ -41,7 +50,10 @@ pub(crate) enum SendError {
 }
 
 /// Makes connections of byte streams.
-pub(crate) struct Opener(Builder);
+pub(crate) struct Opener {
+    builder: Builder,
+    before_head_max: usize,
+}
 
 impl Opener {
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -52,7 +64,7 @@ impl Opener {
         if limits.answer_header_count_max != Limits::default().answer_header_count_max {
             builder.max_headers(limits.answer_header_count_max);
         }
-        Opener(builder)
+        Opener { builder, before_head_max: limits.answer_interim_bytes_max }
     }
 
     /// A connection over a byte stream.
@@ -60,17 +72,106 @@ impl Opener {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (sender, connection) = self.0.handshake(TokioIo::new(stream)).await.ok()?;
+        let meter = Meter::default();
+        let stream = Metered { stream, meter: meter.clone(), max: self.before_head_max };
+        let (sender, connection) = self.builder.handshake(TokioIo::new(stream)).await.ok()?;
+        Some(Connection::spawn(sender, connection, meter))
+    }
+
+    /// A connection that may become a tunnel.
+    pub(crate) async fn open_to_switch(&self, stream: Box<dyn Io>) -> Option<Fresh> {
+        let meter = Meter::default();
+        let stream: Box<dyn Io> = Box::new(Metered { stream, meter: meter.clone(), max: self.before_head_max });
+        let (sender, connection) = self.builder.handshake(TokioIo::new(stream)).await.ok()?;
+        Some(Fresh { sender, connection, meter })
+    }
+}
+
+/// Counts what comes while an answer's head is waited for: interim answers have no end that hyper would know.
+#[derive(Clone, Default)]
+pub(crate) struct Meter(Rc<Cell<Option<usize>>>);
+
+impl Meter {
+    /// The head of an answer is waited for.
+    pub(super) fn begins(&self) {
+        self.0.set(Some(0));
+    }
+
+    /// It came.
+    pub(super) fn ends(&self) {
+        self.0.set(None);
+    }
+
+    /// Whether more came than may.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.get() == Some(usize::MAX)
+    }
+}
+
+struct Metered<S> {
+    stream: S,
+    meter: Meter,
+    max: usize,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(so_far) = self.meter.0.get() else { return Pin::new(&mut self.stream).poll_read(cx, buf) };
+        if so_far > self.max {
+            self.meter.0.set(Some(usize::MAX));
+            return Poll::Ready(Err(io::Error::other("too much came before the head of an answer")));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.meter.0.set(Some(so_far + buf.filled().len() - before));
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Connection {
+    /// A connection that runs in a task of its own.
+    pub(super) fn spawn<S>(
+        sender: SendRequest<RequestBody>,
+        connection: http1::Connection<TokioIo<S>, RequestBody>,
+        meter: Meter,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
         let task = spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to a target ended early: {error}");
             }
         });
-        Some(Connection { sender, task: task.abort_handle() })
+        Connection { sender, task: task.abort_handle(), meter }
     }
-}
 
-impl Connection {
     /// Whether it seems to stand.
     pub(crate) fn stands(&self) -> bool {
         !self.sender.is_closed()
@@ -87,11 +188,16 @@ impl Connection {
         *request.method_mut() = head.method;
         *request.uri_mut() = Uri::from(head.target);
         *request.headers_mut() = head.headers;
-        match self.sender.try_send_request(request).await {
-            Ok(response) => answer(response),
+        self.meter.begins();
+        let sent = self.sender.try_send_request(request).await;
+        match sent {
+            Ok(response) => {
+                self.meter.ends();
+                answer(response)
+            }
             Err(mut error) => match error.take_message() {
                 Some(request) => Err(SendError::NotSent(Box::new(taken_back(request)))),
-                None if error.error().is_parse() => Err(SendError::Invalid),
+                None if error.error().is_parse() || self.meter.is_over() => Err(SendError::Invalid),
                 None => Err(SendError::Lost),
             },
         }
@@ -105,14 +211,14 @@ fn taken_back(request: Request<RequestBody>) -> (RequestHead, RequestBody) {
 }
 
 /// Targets are not trusted either: an answer that could be read in two ways is none.
-fn answer(response: Response<Stream>) -> Result<Answer, SendError> {
+pub(super) fn answer(response: Response<Incoming>) -> Result<Answer, SendError> {
     let (parts, body) = response.into_parts();
     let (status, mut headers) = (parts.status, parts.headers);
     if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 || !is_framed_once(&headers, parts.version) {
         return Err(SendError::Invalid);
     }
     strip_answer(&mut headers);
-    Ok(Answer { head: ResponseHead { status, headers, origin: Origin::Upstream }, body })
+    Ok(Answer { head: ResponseHead { status, headers, origin: Origin::Upstream }, body: Stream::H1(body) })
 }
 
 /// By one length, or by `chunked` alone, or by neither.

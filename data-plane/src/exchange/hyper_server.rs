@@ -3,18 +3,23 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use hyper::ext::Protocol;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
-use super::body::{RequestBody, ResponseBody, Stream};
+use super::body::{Incoming, RequestBody, ResponseBody};
+use super::gate::Manner;
+use super::tunnel::Tunnel;
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
 use crate::limits::Limits;
@@ -43,24 +48,31 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let tunnel = Cell::new(None);
         let service = service_fn(|request| {
             let arrived = arrive(worker, connection, connection.task.clone(), request);
-            respond(worker, arrived)
+            respond(worker, arrived, &tunnel)
         });
-        let mut serving = pin!(self.h1.serve_connection(TokioIo::new(stream), service));
+        let mut serving = self.h1.serve_connection(TokioIo::new(stream), service);
         let mut told = false;
         let served = poll_fn(|cx| {
             // what has come is looked at before it is told to close
-            let polled = serving.as_mut().poll(cx);
+            let polled = Pin::new(&mut serving).poll(cx);
             if polled.is_pending() && connection.is_closing() && !told {
                 told = true;
-                serving.as_mut().graceful_shutdown();
-                return serving.as_mut().poll(cx);
+                Pin::new(&mut serving).graceful_shutdown();
+                return Pin::new(&mut serving).poll(cx);
             }
             polled
         });
-        if let Err(error) = served.await {
-            tracing::debug!(%error, "a connection of a caller ended early: {error}");
+        match served.await {
+            Ok(()) => {
+                if let Some(tunnel) = tunnel.take() {
+                    let parts = serving.into_parts();
+                    through(tunnel, parts.io.into_inner(), parts.read_buf).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a connection of a caller ended early: {error}"),
         }
     }
 
@@ -72,12 +84,14 @@ impl Server {
         connection.set_multiplexed();
         let limits = worker.limits();
         let streams = Streams::default();
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request| {
             // the future that is made of this is handed to the executor next, which runs it in this task
             let task = Rc::<Task>::default();
             streams.next.set(Some(task.clone()));
+            let upgrade =
+                (*request.method() == Method::CONNECT).then(|| (hyper::upgrade::on(&mut request), task.clone()));
             let arrived = arrive(worker, connection, task, request);
-            respond_owned(worker.clone(), arrived)
+            respond_owned(worker.clone(), arrived, upgrade)
         });
         let serving = http2::Builder::new(streams.clone())
             .max_concurrent_streams(limits.h2_streams_max)
@@ -85,6 +99,7 @@ impl Server {
             .initial_connection_window_size(limits.h2_connection_window_bytes)
             .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
             .max_send_buf_size(limits.connection_buffer_bytes_max)
+            .enable_connect_protocol()
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         let mut told = false;
@@ -102,19 +117,54 @@ impl Server {
 }
 
 /// A request arrived: it is under way from here on.
-fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request: Request<Stream>) -> Arrived {
+fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request: Request<Incoming>) -> Arrived {
     let underway = Underway::begin(connection, task);
     let (parts, body) = request.into_parts();
     let body = RequestBody::new(body, underway.exchange());
-    Arrived { head: gate::admit(parts, worker.limits()), body, underway }
+    let protocol = if parts.method == Method::CONNECT { parts.extensions.get::<Protocol>() } else { None };
+    let connects_websocket = protocol.is_some_and(|protocol| protocol.as_str() == "websocket");
+    let manner = Manner { has_body: !body.is_empty(), connects_websocket };
+    let (head, asks) = gate::admit(parts, manner, worker.limits());
+    Arrived { head, asks, body, underway }
 }
 
-async fn respond(worker: &Rc<Worker>, arrived: Arrived) -> Result<Response<ResponseBody>, Infallible> {
-    Ok(response(proxy::handle(worker, arrived).await))
+type OpenTunnel = Cell<Option<Box<Tunnel>>>;
+
+async fn respond(
+    worker: &Rc<Worker>,
+    arrived: Arrived,
+    tunnel: &OpenTunnel,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let mut answer = proxy::handle(worker, arrived).await;
+    if let Some(agreed) = answer.tunnel.take() {
+        tunnel.set(Some(agreed));
+    }
+    Ok(response(answer))
 }
 
-async fn respond_owned(worker: Rc<Worker>, arrived: Arrived) -> Result<Response<ResponseBody>, Infallible> {
-    respond(&worker, arrived).await
+async fn respond_owned(
+    worker: Rc<Worker>,
+    arrived: Arrived,
+    upgrade: Option<(OnUpgrade, Rc<Task>)>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let mut answer = proxy::handle(&worker, arrived).await;
+    if let (Some(tunnel), Some((upgrade, task))) = (answer.tunnel.take(), upgrade) {
+        // the stream's own task ends with the head of the answer
+        spawn_local(Endable::new(task, async move {
+            if let Ok(stream) = upgrade.await {
+                through(tunnel, TokioIo::new(stream), Bytes::new()).await;
+            }
+        }));
+    }
+    Ok(response(answer))
+}
+
+/// Boxed, as few connections ever become a tunnel.
+fn through<S>(tunnel: Box<Tunnel>, stream: S, first: Bytes) -> Pin<Box<dyn Future<Output = ()>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    Box::pin(tunnel.run(stream, first))
 }
 
 fn response(answer: Answer) -> Response<ResponseBody> {

@@ -263,6 +263,8 @@ pub(crate) enum Phase {
     UpstreamSends,
     /// The caller, to take a piece of the answer.
     ClientTakes,
+    /// Bytes of a tunnel, either way.
+    Tunnel,
 }
 
 /// Why an exchange was cut short.
@@ -337,15 +339,35 @@ impl Exchange {
         self.request_due.set(self.watch().after(ticks));
     }
 
+    /// The whole exchange may take as long as it likes from now on: it became a tunnel.
+    pub(crate) fn unbound(&self) {
+        self.request_due.set(0);
+    }
+
+    /// When that many ticks will have passed.
+    pub(crate) fn after(&self, ticks: u32) -> Due {
+        self.watch().after(ticks)
+    }
+
+    /// No connection stood in time; another target may be tried all the same.
+    pub(crate) fn goes_on_without_connection(&self) {
+        if self.cut.get() == Some(Cut::Connect) {
+            self.cut.set(None);
+        }
+    }
+
     /// The head of the answer came.
     pub(crate) fn is_answered(&self) {
         self.answered.set(true);
     }
 
-    /// The request's body moved on, and waits for this. Until the answer came, whose body is what counts from then on.
+    /// The request's body moved on, and waits for this. Once the answer came its body is what counts; while that one rests, a
+    /// body that moves the other way begins the wait anew: a target may listen for long before it says more.
     pub(crate) fn request_body_moved(&self, phase: Phase, ticks: u32) {
         if !self.answered.get() {
             self.enter(phase, ticks);
+        } else if self.phase.get() == Phase::UpstreamSends {
+            self.enter(Phase::UpstreamSends, ticks);
         }
     }
 
@@ -394,7 +416,9 @@ impl Exchange {
                 Phase::Connect => Cut::Connect,
                 Phase::ClientSends => Cut::ClientBody,
                 Phase::FirstByte => Cut::FirstByte,
-                Phase::Gateway | Phase::UpstreamTakes | Phase::UpstreamSends | Phase::ClientTakes => Cut::Idle,
+                Phase::Gateway | Phase::UpstreamTakes | Phase::UpstreamSends | Phase::ClientTakes | Phase::Tunnel => {
+                    Cut::Idle
+                }
             }
         } else {
             return;

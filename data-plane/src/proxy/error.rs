@@ -54,13 +54,17 @@ errors! {
     TransferEncodingInvalid: BAD_REQUEST, "transfer_encoding_invalid", Downstream;
     /// The body ended before its end, or its framing is broken.
     BodyBroken: BAD_REQUEST, "body_broken", Downstream;
+    /// The request asks for another protocol and has a body.
+    UpgradeWithBody: BAD_REQUEST, "upgrade_with_body", Downstream;
+    /// The head of the request is not HTTP as it should be.
+    HeadInvalid: BAD_REQUEST, "head_invalid", Downstream;
     /// CONNECT and TRACE are not served.
     MethodRefused: METHOD_NOT_ALLOWED, "method_refused", Downstream;
     /// The Expect header asks for something other than `100-continue`.
     ExpectationFailed: EXPECTATION_FAILED, "expectation_failed", Downstream;
     /// The path and query are too long.
     UriTooLong: URI_TOO_LONG, "uri_too_long", Downstream;
-    /// The head of the request has too many lines.
+    /// The head of the request is too large or has too many lines.
     HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Downstream;
     /// The body of the request is larger than it may be.
     BodyTooLarge(u64): PAYLOAD_TOO_LARGE, "body_too_large", Downstream;
@@ -84,6 +88,8 @@ errors! {
     UpstreamReset: BAD_GATEWAY, "upstream_reset", Upstream;
     /// The target's answer is not HTTP as it should be.
     UpstreamInvalid: BAD_GATEWAY, "upstream_invalid", Upstream;
+    /// The target can't do what a WebSocket needs.
+    UpgradeUnsupported: NOT_IMPLEMENTED, "upgrade_unsupported", Upstream;
     /// The target's answer is larger than a policy lets it be.
     UpstreamTooLarge(u64): BAD_GATEWAY, "upstream_too_large", Upstream;
     /// No connection to a target stood in time.
@@ -114,6 +120,8 @@ impl GatewayError {
                 | E::TargetInvalid
                 | E::TransferEncodingInvalid
                 | E::BodyBroken
+                | E::UpgradeWithBody
+                | E::HeadInvalid
                 | E::HeadTooLarge
                 | E::ClientBodyTimeout
                 | E::ShuttingDown
@@ -130,10 +138,12 @@ impl GatewayError {
             E::TargetInvalid => "the request's target is neither a path nor an absolute http URL",
             E::TransferEncodingInvalid => "the Transfer-Encoding is not exactly `chunked`",
             E::BodyBroken => "the body did not come whole",
+            E::UpgradeWithBody => "a request for another protocol has no body",
+            E::HeadInvalid => "the head of the request is not valid HTTP",
             E::MethodRefused => "CONNECT and TRACE are not served",
             E::ExpectationFailed => "the only expectation that can be met is `100-continue`",
             E::UriTooLong => "the path and query are too long",
-            E::HeadTooLarge => "the head has too many lines",
+            E::HeadTooLarge => "the head is too large or has too many lines",
             E::ClientBodyTimeout => "the body did not come in time",
             E::NoRoute => "no route takes this request",
             E::MethodNotAllowed(_) => "no route takes this method on this path",
@@ -143,6 +153,7 @@ impl GatewayError {
             E::UpstreamConnectFailed => "no connection to the upstream could be made",
             E::UpstreamReset => "the upstream closed the connection before it answered",
             E::UpstreamInvalid => "the upstream's answer is not valid HTTP",
+            E::UpgradeUnsupported => "the upstream takes no WebSocket over HTTP/2",
             E::UpstreamTimeoutConnect => "no connection to the upstream stood in time",
             E::UpstreamTimeoutFirstByte => "the upstream did not answer in time",
             E::UpstreamTimeoutIdle => "the upstream paused for too long",

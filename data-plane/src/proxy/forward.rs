@@ -1,9 +1,9 @@
 //! What a request becomes on its way upstream. What belongs to the caller's connection is gone already: the gate saw to it.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
-use tidegate_model::Id;
+use tidegate_model::{Id, Protocol};
 use tidegate_policy::{Principal, RequestHead};
 use tidegate_snapshot::HostHeader;
 
@@ -42,6 +42,9 @@ pub(super) fn prepare(
     headers.insert(FORWARDED_PROTO.clone(), HTTP.clone());
     headers.insert(REQUEST_ID.clone(), visit.id_header.clone());
     headers.append(VIA, if connection.is_multiplexed() { VIA_H2.clone() } else { VIA_H1.clone() });
+    if visit.asks.trailers {
+        ask_for_trailers(headers, place.route.compiled.service.protocol);
+    }
     if let Some(policed) = &visit.policed {
         tell_principal(headers, &policed.cx.principal);
     }
@@ -69,6 +72,14 @@ fn rewrite_path(place: &Place, head: &mut RequestHead) -> Result<(), GatewayErro
     Ok(())
 }
 
+/// The caller reads trailers, so the target may send some.
+fn ask_for_trailers(headers: &mut HeaderMap, protocol: Protocol) {
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    if protocol == Protocol::Http1 {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
 /// How the body is framed upstream: by its length where that is known, else in chunks, also for methods that seldom have one.
 fn frame(headers: &mut HeaderMap, body: &RequestBody) {
     if body.is_empty() || body.size_hint().exact().is_some() && headers.contains_key(CONTENT_LENGTH) {
@@ -77,6 +88,8 @@ fn frame(headers: &mut HeaderMap, body: &RequestBody) {
     headers.remove(CONTENT_LENGTH);
     if body.size_hint().exact().is_none() {
         headers.insert(TRANSFER_ENCODING, CHUNKED.clone());
+    } else {
+        headers.remove(TRAILER);
     }
 }
 

@@ -24,8 +24,8 @@ use crate::worker::Worker;
 
 /// Answers a request.
 pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
-    let Arrived { head, body, underway } = arrived;
-    let mut visit = Visit::new(worker, underway);
+    let Arrived { head, asks, body, underway } = arrived;
+    let mut visit = Visit::new(worker, asks, underway);
     let outcome = match head {
         Ok(head) => pass(&mut visit, head, body).await,
         Err(refused) => Err(refused.into()),

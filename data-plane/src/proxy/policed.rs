@@ -1,12 +1,14 @@
 //! A request on a route with policies: its way through the chain.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BodyFilter, ChainRun, End, Needs, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId,
-    ResponseHead,
+    BodyFilter, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays, Principal, Quotas,
+    Reply, RequestContext, RequestHead, RequestId, ResponseHead,
 };
 
 use crate::exchange::watch::Exchange;
@@ -81,7 +83,26 @@ impl Policed {
         self.run.on_response_body(&self.route.compiled.chain, body, head, &mut self.cx).await
     }
 
+    /// What is left to do may come after days: nothing of the snapshot is held for it but the route and its chain.
+    pub(super) fn outlives_snapshot(&mut self) {
+        self.overlays = Rc::new(NoOverlays);
+        self.cx.directory = Rc::new(Nobody);
+    }
+
     pub(super) fn on_end(&mut self, end: &End) {
         self.run.on_end(&self.route.compiled.chain, end, &mut self.cx);
+    }
+}
+
+/// A directory of which nobody asks any more.
+struct Nobody;
+
+impl Directory for Nobody {
+    fn api_key(&self, _: &Sha256) -> Option<KeyMatch> {
+        None
+    }
+
+    fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
+        None
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tidegate_policy::{BodyNeed, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
 use tidegate_snapshot::{Lookup, Revisions};
@@ -10,11 +10,12 @@ use tidegate_snapshot::{Lookup, Revisions};
 use super::body;
 use super::policed::Policed;
 use super::{GatewayError, reply};
-use crate::exchange::Answer;
 use crate::exchange::body::{Ending, Flow, ResponseBody};
 use crate::exchange::host::Host;
+use crate::exchange::tunnel::{Switched, Tunnel};
 use crate::exchange::watch::{Exchange, Phase, Underway, ticks};
-use crate::upstream::{Forwarded, Lease, Way};
+use crate::exchange::{Answer, Asks, Upgrade, grpc};
+use crate::upstream::{Forwarded, Lease, Slot, Way};
 use crate::worker::{Route, Worker};
 
 pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,22 @@ pub(super) struct Visit {
     pub(super) policed: Option<Box<Policed>>,
     /// The reply has no body, whatever its head says.
     is_head: bool,
+    pub(super) asks: Asks,
+    /// It was counted, and its policies know how it ended.
+    told: bool,
+}
+
+impl Drop for Visit {
+    /// Who leaves before the head of the reply has been here all the same.
+    fn drop(&mut self) {
+        if !self.told {
+            let request_bytes = self.exchange().request_bytes.get();
+            let cells = self.worker.cells();
+            cells.requests[0].add(1);
+            cells.request_bytes.add(request_bytes);
+            self.ended(&End { status: 0, origin: Origin::Gateway, request_bytes, response_bytes: 0, complete: false });
+        }
+    }
 }
 
 /// Where a request goes.
@@ -41,9 +58,19 @@ pub(super) struct Place {
 }
 
 impl Visit {
-    pub(super) fn new(worker: &Rc<Worker>, underway: Underway) -> Self {
+    pub(super) fn new(worker: &Rc<Worker>, asks: Asks, underway: Underway) -> Self {
         let (id, id_header) = worker.request_id();
-        Visit { worker: worker.clone(), id, id_header, underway, route: None, policed: None, is_head: false }
+        Visit {
+            worker: worker.clone(),
+            id,
+            id_header,
+            underway,
+            route: None,
+            policed: None,
+            is_head: false,
+            asks,
+            told: false,
+        }
     }
 
     pub(super) fn exchange(&self) -> &Rc<Exchange> {
@@ -72,8 +99,11 @@ impl Visit {
         }
         let route = view.route(compiled, &self.worker);
         self.exchange().route.set(Some(compiled.facts.route));
-        if route.patience.request != 0 {
-            self.exchange().bound(route.patience.request);
+        let own = if self.asks.grpc { grpc::timeout(&head.headers).map(ticks) } else { None };
+        match (route.patience.request, own) {
+            (0, None) => {}
+            (0, Some(own)) => self.exchange().bound(own),
+            (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
             self.policed = Some(Policed::new(&view, &self.worker, self.id, &route, self.exchange()));
@@ -94,9 +124,12 @@ impl Visit {
     pub(super) fn way<'a>(&'a self, place: &'a Place) -> Way<'a> {
         Way {
             balance: &place.route.balance,
+            protocol: place.route.compiled.service.protocol,
+            upgrade: self.asks.upgrade,
             host: place.route.compiled.service.host,
             patience: &place.route.patience,
             tries_max: self.worker.limits().upstream_connect_tries_max,
+            refusals_max: self.worker.limits().upstream_h2_refusals_max,
             dial: self.worker.dial(),
             exchange: self.exchange(),
         }
@@ -112,7 +145,7 @@ impl Visit {
         let Forwarded { answer, lease } = forwarded;
         let mut head = answer.head;
         let Some(policed) = &mut self.policed else {
-            return self.stream(head, answer.body, lease);
+            return self.passes(head, answer.body, lease);
         };
         self.underway.exchange().enter(Phase::Gateway, 0);
         if let Err(reply) = policed.on_response(&mut head).await {
@@ -121,10 +154,10 @@ impl Visit {
         }
         let bodiless = self.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let BodyNeed::Buffer(max) = policed.needs().response_body else {
-            return self.stream(head, answer.body, lease);
+            return self.passes(head, answer.body, lease);
         };
-        if bodiless {
-            return self.stream(head, answer.body, lease);
+        if bodiless || matches!(lease, Lease::Tunnel { .. }) {
+            return self.passes(head, answer.body, lease);
         }
         let route = self.route.as_ref().expect("an upstream answers for a route");
         let whole = body::whole_answer(self.underway.exchange(), answer.body, route.patience.idle, max).await;
@@ -132,6 +165,7 @@ impl Visit {
             Ok(mut all) => match policed.on_response_body(&mut all, &mut head).await {
                 Ok(()) => {
                     self.give_back(lease);
+                    head.headers.remove(TRAILER);
                     head.headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(all.len()));
                     return self.finish(head, |_, ending| ResponseBody::whole(all, ending), None);
                 }
@@ -159,21 +193,57 @@ impl Visit {
                 return self.whole_reply(*other);
             }
         }
-        self.finish(head, |_, ending| ResponseBody::whole(all, ending), None)
+        self.finish_reply(head, all, &reply)
     }
 
     /// A reply in the place of one that the policies have seen.
     fn whole_reply(self, reply: Reply) -> Answer {
         let (head, all) = reply::write(&reply, self.id);
         self.worker.cells().replied(reply.blame, reply.code);
-        self.finish(head, |_, ending| ResponseBody::whole(all, ending), None)
+        self.finish_reply(head, all, &reply)
+    }
+
+    /// A reply that the gateway made goes to the caller: a call by gRPC has it in its own form. It counts by its own status.
+    fn finish_reply(self, head: ResponseHead, all: bytes::Bytes, reply: &Reply) -> Answer {
+        let status = head.status;
+        let (head, all) = match self.asks.grpc {
+            true => grpc::trailers_only(head, reply.code, &reply.detail),
+            false => (head, all),
+        };
+        self.finish_as(status, head, |_, ending| ResponseBody::whole(all, ending), None)
+    }
+
+    /// What the upstream says goes on to the caller: a body, or a tunnel's bytes.
+    fn passes(self, head: ResponseHead, body: crate::exchange::body::Stream, lease: Lease) -> Answer {
+        match lease {
+            Lease::Tunnel { switched, slot } => self.tunnel(head, switched, slot),
+            lease => self.stream(head, body, lease),
+        }
+    }
+
+    fn tunnel(mut self, mut head: ResponseHead, switched: Switched, slot: Option<Slot>) -> Answer {
+        head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
+        self.worker.cells().answered(head.status);
+        self.worker.cells().tunnels.add(1);
+        self.told = true;
+        let exchange = self.exchange().clone();
+        exchange.unbound();
+        if let Some(policed) = &mut self.policed {
+            policed.outlives_snapshot();
+        }
+        let idle = self.route.as_ref().map_or(0, |route| route.patience.tunnel);
+        let lease = slot.map(|slot| Lease::Stream { rest: None, slot });
+        let rest = Rest { status: head.status, origin: head.origin, visit: self, lease };
+        let tunnel = Tunnel::new(switched, exchange, idle, Box::new(rest));
+        Answer { head, body: ResponseBody::whole(bytes::Bytes::new(), None), tunnel: Some(Box::new(tunnel)) }
     }
 
     fn stream(self, head: ResponseHead, body: crate::exchange::body::Stream, lease: Lease) -> Answer {
         let idle = self.route.as_ref().map_or(0, |route| route.patience.idle);
         let client_write = ticks(self.worker.limits().client_write);
+        let grpc = self.asks.grpc;
         let streaming = |exchange: &Rc<Exchange>, ending| {
-            let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write };
+            let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write, grpc };
             ResponseBody::streaming(body, flow, ending)
         };
         self.finish(head, streaming, Some(lease))
@@ -188,15 +258,37 @@ impl Visit {
     /// The head goes to the caller; what is left to do comes with the last byte.
     fn finish(
         self,
+        head: ResponseHead,
+        body: impl FnOnce(&Rc<Exchange>, Option<Box<dyn Ending>>) -> ResponseBody,
+        lease: Option<Lease>,
+    ) -> Answer {
+        self.finish_as(head.status, head, body, lease)
+    }
+
+    fn finish_as(
+        mut self,
+        status: StatusCode,
         mut head: ResponseHead,
         body: impl FnOnce(&Rc<Exchange>, Option<Box<dyn Ending>>) -> ResponseBody,
         lease: Option<Lease>,
     ) -> Answer {
         head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
-        self.worker.cells().answered(head.status);
+        self.worker.cells().answered(status);
+        self.told = true;
         let exchange = self.exchange().clone();
-        let rest = Rest { status: head.status, origin: head.origin, visit: self, lease };
-        Answer { head, body: body(&exchange, Some(Box::new(rest))) }
+        if self.asks.upgrade == Some(Upgrade::Switch) {
+            // it was refused: what the caller sent beyond its request may have been meant for somebody else
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            exchange.connection.left_unread();
+        }
+        let rest = Rest { status, origin: head.origin, visit: self, lease };
+        Answer { head, body: body(&exchange, Some(Box::new(rest))), tunnel: None }
+    }
+
+    fn ended(&mut self, end: &End) {
+        if let Some(policed) = &mut self.policed {
+            policed.on_end(end);
+        }
     }
 }
 
@@ -221,8 +313,6 @@ impl Ending for Rest {
         if !complete {
             cells.cut.add(1);
         }
-        if let Some(policed) = &mut visit.policed {
-            policed.on_end(&End { status: status.as_u16(), origin, request_bytes, response_bytes, complete });
-        }
+        visit.ended(&End { status: status.as_u16(), origin, request_bytes, response_bytes, complete });
     }
 }

@@ -48,6 +48,8 @@ pub struct Cells {
     pub exchanges_active: Count,
     /// Connections to targets that wait for a request.
     pub upstream_kept: Count,
+    /// Tunnels that were opened.
+    pub tunnels: Count,
     /// Bytes of bodies towards upstreams.
     pub request_bytes: Count,
     /// Bytes of bodies towards callers.
@@ -102,11 +104,12 @@ pub fn exposition(workers: &[Arc<Cells>], revisions: Revisions, connected: bool)
     for (index, code) in UPSTREAM_ERRORS.into_iter().enumerate() {
         out.line("tidegate_upstream_errors_total", &[("code", code)], sum(&|c| c.upstream_errors[index].get()));
     }
-    let plain: [Plain<'_>; 7] = [
+    let plain: [Plain<'_>; 8] = [
         ("tidegate_replies_cut_total", "counter", "Replies that ended before their end.", &|c| c.cut.get()),
         ("tidegate_connections_total", "counter", "Connections of callers.", &|c| c.connections.get()),
         ("tidegate_connections_active", "gauge", "Open connections of callers.", &|c| c.connections_active.get()),
         ("tidegate_exchanges_active", "gauge", "Requests under way.", &|c| c.exchanges_active.get()),
+        ("tidegate_tunnels_total", "counter", "Tunnels (WebSocket) that were opened.", &|c| c.tunnels.get()),
         ("tidegate_upstream_connections_kept", "gauge", "Idle connections to targets.", &|c| c.upstream_kept.get()),
         ("tidegate_request_body_bytes_total", "counter", "Bytes of bodies to upstreams.", &|c| c.request_bytes.get()),
         ("tidegate_response_body_bytes_total", "counter", "Bytes of bodies to callers.", &|c| c.response_bytes.get()),

@@ -2,19 +2,23 @@
 //!
 //! What makes a second attempt safe: a target that refuses the connection has seen nothing; a kept connection that was gone
 //! before the request was sent gives it back; and of a request that may be repeated and has no body a copy is kept while it runs
-//! over a kept connection. A body is never sent twice.
+//! over a kept connection. A body is never sent twice. A connection that does not stand in time is one that refuses: the next
+//! target has its turn, with a time of its own.
 
+use std::future::Future;
+use std::io;
 use std::rc::Rc;
 
 use http::Method;
 use http::header::HOST;
-use tidegate_model::Timeouts;
+use tidegate_model::{Protocol, Timeouts};
 use tidegate_policy::RequestHead;
 use tidegate_snapshot::HostHeader;
 
-use super::Dial;
 use super::balance::{Balance, Tried};
-use super::pool::{Lease, Target};
+use super::pool::{Lease, Single, Target};
+use super::{Dial, streams, tunnels};
+use crate::exchange::Upgrade;
 use crate::exchange::body::RequestBody;
 use crate::exchange::hyper_client::{Answer, SendError};
 use crate::exchange::watch::{Cut, Exchange, Phase, ticks};
@@ -28,6 +32,7 @@ pub(crate) struct Patience {
     pub(crate) first_byte: u32,
     pub(crate) idle: u32,
     pub(crate) client_body: u32,
+    pub(crate) tunnel: u32,
     /// 0 is without end.
     pub(crate) request: u32,
 }
@@ -41,6 +46,7 @@ impl Patience {
             first_byte: or(timeouts.first_byte, limits.upstream_first_byte),
             idle: or(timeouts.idle, limits.upstream_idle),
             client_body: or(timeouts.idle, limits.client_body),
+            tunnel: or(timeouts.idle, limits.tunnel_idle),
             request: timeouts.request.map_or(0, |span| ticks(span.duration())),
         }
     }
@@ -55,10 +61,14 @@ pub(crate) struct Forwarded {
 /// Everything that sending needs beside the request.
 pub(crate) struct Way<'a> {
     pub(crate) balance: &'a Balance,
+    pub(crate) protocol: Protocol,
+    /// The request asks for a tunnel.
+    pub(crate) upgrade: Option<Upgrade>,
     pub(crate) host: HostHeader,
     pub(crate) patience: &'a Patience,
     pub(crate) tries_max: usize,
-    pub(crate) dial: &'a dyn Dial,
+    pub(crate) refusals_max: usize,
+    pub(crate) dial: &'a Rc<dyn Dial>,
     pub(crate) exchange: &'a Rc<Exchange>,
 }
 
@@ -74,7 +84,13 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
         if way.host == HostHeader::Target || !request.0.headers.contains_key(HOST) {
             request.0.headers.insert(HOST, host.clone());
         }
-        match attempt(way, target, request).await {
+        let attempted = match (way.upgrade, way.protocol) {
+            (None, Protocol::Http1) => attempt(way, target, request).await,
+            // boxed: they are larger, and need not weigh on each connection of a caller
+            (None, Protocol::H2c) => Box::pin(streams::attempt(way, target, request)).await,
+            (Some(upgrade), _) => Box::pin(tunnels::attempt(way, target, request, upgrade)).await,
+        };
+        match attempted {
             Ok(forwarded) => return Ok(forwarded),
             Err(Failed::Unreached(again, why)) => (request, error) = (*again, why),
             Err(Failed::For(why)) => return Err(why),
@@ -83,7 +99,7 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
     Err(error)
 }
 
-enum Failed {
+pub(super) enum Failed {
     /// The target was not reached: another may be.
     Unreached(Box<(RequestHead, RequestBody)>, GatewayError),
     /// That is that.
@@ -111,13 +127,9 @@ async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, Requ
             Err(SendError::Invalid) => return Err(Failed::For(GatewayError::UpstreamInvalid)),
         }
     }
-    way.exchange.enter(Phase::Connect, way.patience.connect);
-    let lease = match way.exchange.unless_cut(way.dial.dial(&target.address)).await? {
+    let lease = match connected(way, target, way.dial.dial(&target.address)).await? {
         Ok(connection) => target.lease(connection),
-        Err(error) => {
-            tracing::debug!(%error, target = %target.address, "target `{}` was not reached: {error}", target.address);
-            return Err(Failed::Unreached(Box::new(request), GatewayError::UpstreamConnectFailed));
-        }
+        Err(why) => return Err(Failed::Unreached(Box::new(request), why)),
     };
     match over(way, lease, request).await? {
         Ok(forwarded) => Ok(forwarded),
@@ -127,27 +139,52 @@ async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, Requ
     }
 }
 
+/// What is dialled, if it stands in time.
+pub(super) async fn connected<T>(
+    way: &Way<'_>,
+    target: &Rc<Target>,
+    dialled: impl Future<Output = io::Result<T>>,
+) -> Result<Result<T, GatewayError>, Cut> {
+    way.exchange.enter(Phase::Connect, way.patience.connect);
+    match way.exchange.unless_cut(dialled).await {
+        Ok(Ok(connection)) => Ok(Ok(connection)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, target = %target.address, "target `{}` was not reached: {error}", target.address);
+            Ok(Err(GatewayError::UpstreamConnectFailed))
+        }
+        Err(Cut::Connect) => {
+            way.exchange.goes_on_without_connection();
+            Ok(Err(GatewayError::UpstreamTimeoutConnect))
+        }
+        Err(cut) => Err(cut),
+    }
+}
+
 /// Sends it over a connection.
 async fn over(
     way: &Way<'_>,
-    mut lease: Lease,
+    mut lease: Single,
     (head, body): (RequestHead, RequestBody),
 ) -> Result<Result<Forwarded, SendError>, Cut> {
-    let first = match &body {
-        RequestBody::Stream(_) => (Phase::UpstreamTakes, way.patience.idle),
-        RequestBody::Empty | RequestBody::Whole(_) => (Phase::FirstByte, way.patience.first_byte),
-    };
-    way.exchange.enter(first.0, first.1);
+    wait_for_target(way, &body);
     let sent = way.exchange.unless_cut(lease.connection.send(head, body)).await;
     // the body says why before the connection does
     if let Some(cut) = way.exchange.is_cut() {
         return Err(cut);
     }
     way.exchange.is_answered();
-    Ok(sent?.map(|answer| Forwarded { answer, lease }))
+    Ok(sent?.map(|answer| Forwarded { answer, lease: Lease::Single(lease) }))
 }
 
-fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {
+/// The target has its turn: to take a body, or to answer.
+pub(super) fn wait_for_target(way: &Way<'_>, body: &RequestBody) {
+    match body {
+        RequestBody::Stream(_) => way.exchange.enter(Phase::UpstreamTakes, way.patience.idle),
+        RequestBody::Empty | RequestBody::Whole(_) => way.exchange.enter(Phase::FirstByte, way.patience.first_byte),
+    }
+}
+
+pub(super) fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {
     let idempotent = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
     idempotent && body.is_empty()
 }

@@ -9,7 +9,9 @@ use tidegate_model::Authority;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::exchange::h2_client;
 use crate::exchange::hyper_client::{Connection, Opener};
+use crate::exchange::switching::Fresh;
 
 /// Makes byte streams to targets.
 pub trait Connector: 'static {
@@ -38,21 +40,47 @@ impl Connector for TcpConnector {
 
 /// Makes connections that speak HTTP.
 pub(crate) trait Dial {
-    /// A connection to this address.
+    /// A connection of HTTP/1 to this address.
     fn dial<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<Connection>>;
+
+    /// One that may become a tunnel.
+    fn dial_to_switch<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<Fresh>>;
+
+    /// A connection of HTTP/2.
+    fn dial_h2<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<h2_client::Connection>>;
 }
 
 /// Makes them of a connector's streams.
 pub(crate) struct Dialer<C> {
     pub(crate) connector: C,
     pub(crate) opener: Opener,
+    pub(crate) h2_opener: h2_client::Opener,
+}
+
+/// The stream stood, and its other end did not speak.
+fn silent() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
 }
 
 impl<C: Connector> Dial for Dialer<C> {
     fn dial<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<Connection>> {
         Box::pin(async move {
             let stream = self.connector.connect(to).await?;
-            self.opener.open(stream).await.ok_or_else(|| io::ErrorKind::ConnectionAborted.into())
+            self.opener.open(stream).await.ok_or_else(silent)
+        })
+    }
+
+    fn dial_to_switch<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<Fresh>> {
+        Box::pin(async move {
+            let stream = self.connector.connect(to).await?;
+            self.opener.open_to_switch(Box::new(stream)).await.ok_or_else(silent)
+        })
+    }
+
+    fn dial_h2<'a>(&'a self, to: &'a Authority) -> LocalBoxFuture<'a, io::Result<h2_client::Connection>> {
+        Box::pin(async move {
+            let stream = self.connector.connect(to).await?;
+            self.h2_opener.open(stream).await.ok_or_else(silent)
         })
     }
 }

@@ -71,7 +71,7 @@ fn what_belongs_to_a_connection_stays_on_it() {
         let reply = gateway
             .ask(
                 "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop, X-Forwarded-For, Host\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
-                 Proxy-Connection: x\r\nTE: trailers\r\nTrailer: a\r\nUpgrade: websocket\r\nX-End: 1\r\n\r\n",
+                 Proxy-Connection: x\r\nTE: gzip\r\nTrailer: a\r\nUpgrade: websocket\r\nX-End: 1\r\n\r\n",
             )
             .await;
         let seen = upstream.last();
@@ -100,16 +100,17 @@ fn what_belongs_to_a_connection_stays_on_it() {
 }
 
 #[test]
-fn an_upgrade_goes_on_as_plain_http() {
+fn an_upgrade_to_anything_but_websocket_goes_on_as_plain_http() {
     run(async {
         let (gateway, upstream) = Gateway::plain();
         let mut client = gateway.connect();
-        for _ in 0..2 {
-            let reply =
-                client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
-            assert_eq!(reply.status(), 200);
+        for name in ["h2c", "foo", "websocket, h2c", "TLS/1.0"] {
+            let reply = client
+                .ask(&format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {name}\r\n\r\n"))
+                .await;
+            assert_eq!((reply.status(), upstream.last().header("upgrade")), (200, None));
         }
-        assert_eq!(upstream.count(), 2);
+        assert_eq!(upstream.count(), 4);
     });
 }
 

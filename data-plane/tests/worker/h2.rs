@@ -66,7 +66,7 @@ fn a_request_becomes_one_of_http_1() {
         let seen = upstream.last();
         assert_eq!(seen.first_line, "POST /a/b?q HTTP/1.1");
         assert_eq!(seen.all("cookie"), ["a=1; b=2; c=3"]);
-        assert_eq!((seen.header("te"), seen.header("x_consumer_id")), (None, None));
+        assert_eq!((seen.header("te"), seen.header("x_consumer_id")), (Some("trailers"), None));
         assert_eq!((seen.header("host"), seen.header("x-forwarded-host")), (Some("up"), Some("Shop.example:81")));
         assert_eq!((seen.header("via"), seen.text()), (Some("2.0 tidegate"), "body"));
     });

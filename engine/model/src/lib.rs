@@ -42,6 +42,6 @@ pub use scalar::{
     InvalidHttpUrl, InvalidInstant, InvalidMethod, InvalidPath, InvalidSpan, Method, Path, Span,
 };
 pub use secret::{InvalidSecret, Secret};
-pub use service::{Service, Timeouts};
+pub use service::{Protocol, Service, Timeouts};
 pub use token::{InvalidSha256, Sha256, TokenKind, hint, is_well_formed, write_token};
 pub use upstream::{Target, Upstream};

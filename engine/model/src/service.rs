@@ -19,6 +19,9 @@ pub struct Service {
     /// With `upstream`: what is put before the path of each request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<Path>,
+    /// What its targets speak. Default: `http1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// Whether the API sees the Host header of the caller; else it sees its own address. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preserve_host: Option<bool>,
@@ -33,6 +36,18 @@ pub struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub tags: Option<Vec<String>>,
+}
+
+/// What the targets of a service speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// HTTP/1.1, a request at a time on each connection.
+    #[default]
+    #[serde(rename = "http1")]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge: many requests on each connection. What gRPC needs.
+    #[serde(rename = "h2c")]
+    H2c,
 }
 
 /// How long each phase of a request to a service may take. What is not set has the default of the node.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, Method};
 use tidegate_model::{
-    Authority, GatewayConfig, HostPattern, Id, Match, PathRule, Problem, Problems, Reference, Resource, Route, Service,
-    Spec, Timeouts, Upstream,
+    Authority, GatewayConfig, HostPattern, Id, Match, PathRule, Problem, Problems, Protocol, Reference, Resource,
+    Route, Service, Spec, Timeouts, Upstream,
 };
 use tidegate_policy::{Chain, RouteFacts};
 
@@ -21,6 +21,8 @@ pub struct CompiledService {
     pub upstream: Arc<CompiledUpstream>,
     /// Put before the path of each request: empty, or starts with `/` and does not end with one.
     pub path_prefix: Box<str>,
+    /// What its targets speak.
+    pub protocol: Protocol,
     /// What the API sees as Host.
     pub host: HostHeader,
     /// How long each phase may take; what is not set has the node's default.
@@ -99,6 +101,7 @@ impl CompiledRoute {
             name: "".into(),
             upstream: Arc::new(nowhere),
             path_prefix: "".into(),
+            protocol: Protocol::default(),
             host: HostHeader::Target,
             timeouts: Timeouts::default(),
         };
@@ -185,6 +188,7 @@ pub(crate) fn compile_service(
         name: resource.label().into(),
         upstream: Arc::new(upstream),
         path_prefix: path_prefix.into(),
+        protocol: service.protocol.unwrap_or_default(),
         host: if service.preserve_host == Some(true) { HostHeader::Caller } else { HostHeader::Target },
         timeouts: service.timeouts.unwrap_or_default(),
     })

@@ -11,6 +11,7 @@ export type ServiceValues = Common & {
   url: string;
   upstream: string;
   path: string;
+  protocol: "http1" | "h2c";
   preserveHost: boolean;
   connect: string;
   firstByte: string;
@@ -26,6 +27,7 @@ export const values = (base?: Service): ServiceValues => ({
   url: base?.url ?? "",
   upstream: base?.upstream ?? "",
   path: base?.path ?? "",
+  protocol: base?.protocol ?? "http1",
   preserveHost: base?.preserve_host ?? false,
   connect: base?.timeouts?.connect ?? "",
   firstByte: base?.timeouts?.first_byte ?? "",
@@ -40,6 +42,7 @@ export function document(v: ServiceValues, base?: Service): Written {
     url: pooled ? undefined : v.url.trim(),
     upstream: pooled ? v.upstream : undefined,
     path: pooled ? v.path.trim() : undefined,
+    protocol: v.protocol === "http1" ? undefined : v.protocol,
     preserve_host: v.preserveHost || undefined,
     timeouts: {
       ...unknownTimeouts(base),
@@ -65,6 +68,7 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
     "/url": "url",
     "/upstream": "upstream",
     "/path": "path",
+    "/protocol": "protocol",
     "/preserve_host": "preserveHost",
     "/timeouts/connect": "connect",
     "/timeouts/first_byte": "firstByte",
@@ -111,6 +115,12 @@ export const serviceForm: FormSpec<Service, Written, ServiceValues> = {
               />
             </SimpleGrid>
           )}
+          <Radio.Group label="Protocol" {...form.getInputProps("protocol")}>
+            <Stack gap={8} mt={6}>
+              <Radio value="http1" label="HTTP/1.1" />
+              <Radio value="h2c" label="HTTP/2 without TLS (h2c), as gRPC needs it" />
+            </Stack>
+          </Radio.Group>
           <Switch
             label="Preserve host"
             description="Pass on the Host header that the caller sent."

@@ -37,6 +37,7 @@ export function ServiceDetail() {
       facts={(service) => [
         ["Leads to", <LeadsTo key="to" service={service} />],
         ["Path", service.path ? <Mono key="path">{service.path}</Mono> : <Nothing key="path" />],
+        ["Protocol", service.protocol === "h2c" ? "HTTP/2 (h2c)" : "HTTP/1.1"],
         ["Host header", service.preserve_host ? "the caller's" : "the target's"],
         ["Time-outs", <Timeouts key="timeouts" service={service} />],
       ]}
