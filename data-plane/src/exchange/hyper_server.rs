@@ -14,16 +14,17 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_local;
 
+use super::bare::{Held, Listened};
 use super::body::{Incoming, RequestBody, ResponseBody};
 use super::gate::Manner;
 use super::tunnel::Tunnel;
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
 use crate::limits::Limits;
-use crate::proxy;
+use crate::proxy::{self, GatewayError};
 use crate::worker::Worker;
 
 /// How connections of callers are served.
@@ -48,11 +49,12 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let tunnel = Cell::new(None);
+        let (tunnel, held) = (Cell::new(None), Held::new(connection));
         let service = service_fn(|request| {
             let arrived = arrive(worker, connection, connection.task.clone(), request);
-            respond(worker, arrived, &tunnel)
+            respond(worker, arrived, &tunnel, &held)
         });
+        let stream = Listened { stream, held: &held };
         let mut serving = self.h1.serve_connection(TokioIo::new(stream), service);
         let mut told = false;
         let served = poll_fn(|cx| {
@@ -69,10 +71,15 @@ impl Server {
             Ok(()) => {
                 if let Some(tunnel) = tunnel.take() {
                     let parts = serving.into_parts();
-                    through(tunnel, parts.io.into_inner(), parts.read_buf).await;
+                    through(tunnel, parts.io.into_inner().stream, parts.read_buf).await;
                 }
             }
-            Err(error) => tracing::debug!(%error, "a connection of a caller ended early: {error}"),
+            Err(error) => {
+                tracing::debug!(%error, "a connection of a caller ended early: {error}");
+                if let Some(problem) = held.problem() {
+                    refuse(worker, connection, serving.into_parts().io.into_inner().stream, problem).await;
+                }
+            }
         }
     }
 
@@ -134,8 +141,10 @@ async fn respond(
     worker: &Rc<Worker>,
     arrived: Arrived,
     tunnel: &OpenTunnel,
+    held: &Held<'_>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let mut answer = proxy::handle(worker, arrived).await;
+    held.answers();
     if let Some(agreed) = answer.tunnel.take() {
         tunnel.set(Some(agreed));
     }
@@ -157,6 +166,22 @@ async fn respond_owned(
         }));
     }
     Ok(response(answer))
+}
+
+/// Says what is wrong with a head that hyper could not read.
+async fn refuse<S: AsyncWrite + Unpin>(worker: &Worker, connection: &Connection, mut stream: S, problem: GatewayError) {
+    let (head, body) = proxy::refuse(worker, problem);
+    let reason = head.status.canonical_reason().unwrap_or("");
+    let mut reply = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_u16()).into_bytes();
+    for (name, value) in &head.headers {
+        reply.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    reply.extend_from_slice(b"\r\n");
+    reply.extend_from_slice(&body);
+    connection.left_unread();
+    if stream.write_all(&reply).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
 }
 
 /// Boxed, as few connections ever become a tunnel.

@@ -5,6 +5,7 @@
 //! a way to send an [`Answer`]; a task for each exchange that the [`watch`] can wake and end; and, where an answer opens a
 //! [`tunnel`], the bytes of the connection or stream.
 
+mod bare;
 pub(crate) mod body;
 pub(crate) mod gate;
 pub(crate) mod grpc;

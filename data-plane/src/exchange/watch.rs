@@ -160,6 +160,11 @@ impl Connection {
         self.multiplexed.get()
     }
 
+    /// Whether an exchange is under way on it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.exchanges.get() > 0
+    }
+
     fn rests(&self) {
         self.idle.set(true);
         self.read_due.set(self.watch.after(self.watch.client_idle));

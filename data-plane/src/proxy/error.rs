@@ -122,6 +122,8 @@ impl GatewayError {
                 | E::BodyBroken
                 | E::UpgradeWithBody
                 | E::HeadInvalid
+                // what follows a CONNECT may be meant for who would have been reached by it
+                | E::MethodRefused
                 | E::HeadTooLarge
                 | E::ClientBodyTimeout
                 | E::ShuttingDown

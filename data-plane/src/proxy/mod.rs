@@ -14,7 +14,8 @@ pub use error::GatewayError;
 
 use std::rc::Rc;
 
-use tidegate_policy::{Reply, RequestHead};
+use bytes::Bytes;
+use tidegate_policy::{Reply, RequestHead, ResponseHead};
 
 use self::visit::Visit;
 use crate::exchange::body::RequestBody;
@@ -34,6 +35,17 @@ pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
         Ok(forwarded) => visit.upstream_answered(forwarded).await,
         Err(reply) => visit.gateway_replies(*reply).await,
     }
+}
+
+/// The reply to what is no request.
+pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Bytes) {
+    let (id, id_header) = worker.request_id();
+    let reply = Box::<Reply>::from(error);
+    let (mut head, body) = reply::write(&reply, id);
+    head.headers.insert(visit::REQUEST_ID.clone(), id_header);
+    worker.cells().answered(head.status);
+    worker.cells().replied(reply.blame, reply.code);
+    (head, body)
 }
 
 /// Leads a request to its upstream.

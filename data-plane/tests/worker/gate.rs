@@ -1,22 +1,17 @@
 //! What the gate lets in, from raw bytes: what is ambiguous is refused, or made safe where the codec hides it.
 
+use tokio::io::AsyncWriteExt;
+
 use crate::support::{Gateway, run};
 
-/// A refusal, by status and code; the codec refuses by a bare status.
-enum Refused {
-    By(u16, &'static str),
-    Bare(u16),
-}
-use Refused::{Bare, By};
+/// A refusal, by status and code.
+struct By(u16, &'static str);
 
-async fn check(gateway: &Gateway, request: &str, refused: &Refused) {
+async fn check(gateway: &Gateway, request: &str, refused: &By) {
     let mut client = gateway.connect();
     client.send(request).await;
     let reply = client.reply().await;
-    match *refused {
-        By(status, code) => assert_eq!((reply.status(), &*reply.code()), (status, code), "{request:?}"),
-        Bare(status) => assert_eq!((reply.status(), reply.body.len()), (status, 0), "{request:?}"),
-    }
+    assert_eq!((reply.status(), &*reply.code()), (refused.0, refused.1), "{request:?}");
 }
 
 #[test]
@@ -62,25 +57,25 @@ fn what_is_refused() {
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n".into(), By(400, "transfer_encoding_invalid")),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n".into(), By(400, "transfer_encoding_invalid")),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), By(400, "transfer_encoding_invalid")),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n".into(), Bare(400)),
-            ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na".into(), Bare(400)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\na".into(), Bare(400)),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na".into(), By(400, "head_invalid")),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\na".into(), By(400, "head_invalid")),
             // lines
-            ("GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n".into(), Bare(400)),
-            ("GET / HTTP/1.1\r\nHost: a\r\nb : c\r\n\r\n".into(), Bare(400)),
-            ("GET / HTTP/1.1\r\nHost: a\r\nb: c\0d\r\n\r\n".into(), Bare(400)),
-            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n".into(), Bare(400)),
-            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into(), Bare(400)),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n".into(), By(400, "head_invalid")),
+            ("GET / HTTP/1.1\r\nHost: a\r\nb : c\r\n\r\n".into(), By(400, "head_invalid")),
+            ("GET / HTTP/1.1\r\nHost: a\r\nb: c\0d\r\n\r\n".into(), By(400, "head_invalid")),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n".into(), By(400, "head_invalid")),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into(), By(400, "head_invalid")),
             // expectations and sizes
             ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 1\r\n\r\na".into(), By(417, "expectation_failed")),
             ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n\r\na".into(), By(417, "expectation_failed")),
-            (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), Bare(431)),
-            (format!("GET / HTTP/1.1\r\nHost: a\r\n{large}\r\n"), Bare(431)),
+            (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), By(431, "head_too_large")),
+            (format!("GET / HTTP/1.1\r\nHost: a\r\n{large}\r\n"), By(431, "head_too_large")),
         ] {
             check(&gateway, &request, &refused).await;
         }
@@ -170,5 +165,79 @@ fn an_expectation_is_met_once_the_body_is_wanted() {
         let mut client = gateway.connect();
         client.send("POST /%00 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").await;
         assert_eq!(client.reply().await.status(), 400);
+    });
+}
+
+#[test]
+fn what_is_no_http_is_refused_in_the_same_words_and_counted() {
+    run(async {
+        let (gateway, upstream) = Gateway::plain();
+        // an answer that looks like one of the codec's own is passed on all the same
+        let evil = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        upstream.answers(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{evil}", evil.len()));
+        let mut client = gateway.connect();
+        for _ in 0..2 {
+            assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.text(), evil);
+        }
+        client.send("nonsense\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let reply = client.reply().await;
+        assert_eq!((reply.status(), &*reply.code(), reply.header("connection")), (400, "head_invalid", Some("close")));
+        assert!(client.rest().await.is_empty());
+        assert_eq!((upstream.count(), gateway.cells.requests[4].get(), gateway.cells.replies[0].get()), (2, 1, 1));
+    });
+}
+
+#[test]
+fn a_line_of_requests_is_the_same_line_upstream() {
+    // each of these, between two good requests on one connection: whatever becomes of it, nothing that was never a request of
+    // its own is one upstream
+    let bad = [
+        "POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n2c\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\nX: 123456\r\n\r\n\r\n0\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 0x10\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: b\r\nContent-Length: 44\r\n\r\n",
+        "POST /bad HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\nConnection: Content-Length\r\nContent-Length: 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\nX: 123456\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n24\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\nX: a\rTransfer-Encoding: chunked\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /bad HTTP/1.1\r\nHost: a\r\n Content-Length: 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT /bad HTTP/1.1\r\nHost: a\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /bad HTTP/1.1\nHost: a\n\nGET /good HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    run(async {
+        for bad in bad {
+            let (gateway, upstream) = Gateway::plain();
+            let mut client = gateway.connect();
+            let good = "POST /good HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+            client.send(format!("{good}{bad}{good}")).await;
+            client.stream.shutdown().await.unwrap();
+            let _ = client.rest().await;
+            let seen = upstream.seen();
+            let allowed = |message: &crate::support::client::Message| match message.first_line.split(' ').nth(1) {
+                Some("/good") => message.body == b"x" || message.body.is_empty(),
+                // in chunks or by its length, and then as one request with all of its bytes
+                Some("/bad") => true,
+                _ => false,
+            };
+            assert!(seen.iter().all(allowed), "{bad:?}: {:?}", seen.iter().map(|m| &m.first_line).collect::<Vec<_>>());
+            assert_eq!(seen[0].first_line, "POST /good HTTP/1.1", "{bad:?}");
+            let paths: Vec<_> = seen.iter().filter(|m| m.first_line.contains("/bad")).collect();
+            assert!(paths.len() <= 1, "{bad:?}");
+            for message in paths {
+                let framed = message.all("content-length").len() + message.all("transfer-encoding").len();
+                assert!(message.whole && framed <= 1, "{bad:?}: {message:?}");
+            }
+        }
     });
 }

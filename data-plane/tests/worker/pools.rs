@@ -244,3 +244,18 @@ fn an_upstream_without_targets_says_so() {
         }
     });
 }
+
+#[test]
+fn who_leaves_before_the_reply_has_been_here_all_the_same() {
+    run(async {
+        let gateway = Gateway::new(&[service("api", json!({ "url": "http://hang" })), route("all", "api", json!({}))]);
+        let mut client = gateway.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(gateway.cells.requests[0].get(), 0);
+        drop(client);
+        until("it is counted", || gateway.cells.requests[0].get() == 1).await;
+        let all: u64 = gateway.cells.requests.iter().map(|count| count.get()).sum();
+        assert_eq!(all, 1);
+    });
+}

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
 use crate::support::upstream::read_head;
-use crate::support::{Gateway, route, run, service, until};
+use crate::support::{Gateway, route, run, service, service_of, until, upstream_of};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -214,5 +214,56 @@ fn a_caller_that_takes_nothing() {
         until("the connection is ended", || client.is_over()).await;
         assert_took(begun, 30.0);
         until("the target's connection too", || upstream.open() == 0).await;
+    });
+}
+
+#[test]
+fn a_target_that_takes_no_connection_in_time_gives_the_next_its_turn() {
+    run(async {
+        for protocol in ["http1", "h2c"] {
+            let gateway = Gateway::new(&[
+                upstream_of("pool", &[("hang:1", 1), ("up:1", 1)]),
+                service_of(
+                    "api",
+                    "pool",
+                    json!({ "protocol": protocol, "timeouts": { "connect": "1s", "request": "10s" } }),
+                ),
+                route("all", "api", json!({})),
+            ]);
+            if protocol == "h2c" {
+                gateway.net.h2_upstream("up:1");
+            } else {
+                gateway.net.upstream("up:1");
+            }
+            for seconds in [1.0, 0.0, 1.0] {
+                let begun = Instant::now();
+                let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy";
+                let reply = gateway.ask(post).await;
+                assert_eq!((reply.status(), reply.text()), (200, "ok"), "{protocol}");
+                assert_took(begun, seconds);
+            }
+        }
+    });
+}
+
+#[test]
+fn and_the_time_of_the_whole_request_bounds_all_tries() {
+    run(async {
+        let gateway = Gateway::new(&[
+            upstream_of("pool", &[("hang:1", 1), ("hang:2", 1), ("hang:3", 1), ("hang:4", 1)]),
+            service_of("api", "pool", json!({ "timeouts": { "connect": "2s" } })),
+            service_of("short", "pool", json!({ "timeouts": { "connect": "2s", "request": "3s" } })),
+            route("all", "api", json!({})),
+            route("short", "short", json!({ "match": { "path": "/short" } })),
+        ]);
+        for (path, seconds, code) in
+            [("/", 6.0, "upstream_timeout_connect"), ("/short", 3.0, "upstream_timeout_request")]
+        {
+            let begun = Instant::now();
+            let reply = gateway.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            assert_eq!((reply.status(), &*reply.code()), (504, code));
+            let took = begun.elapsed().as_secs_f64();
+            assert!((seconds..seconds + 0.75).contains(&took), "{took}");
+        }
     });
 }
