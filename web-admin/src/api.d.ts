@@ -1434,6 +1434,8 @@ export interface components {
             /** @description All that is wrong. */
             errors?: components["schemas"]["FieldProblem"][] | null;
         };
+        /** @description What the targets of a service speak. */
+        Protocol: "http1" | "h2c";
         /** @description Why a node did not confirm. */
         Reason: "behind" | "rejected" | "silent";
         /** @description What one revision changed. */
@@ -1612,6 +1614,8 @@ export interface components {
              * @example /orders
              */
             path?: string;
+            /** @description What its targets speak. Default: `http1`. */
+            protocol?: components["schemas"]["Protocol"];
             /** @description Whether the API sees the Host header of the caller; else it sees its own address. Default: false. */
             preserve_host?: boolean;
             /** @description How long each phase may take. */
@@ -1656,6 +1660,8 @@ export interface components {
              * @example /orders
              */
             path?: string;
+            /** @description What its targets speak. Default: `http1`. */
+            protocol?: components["schemas"]["Protocol"];
             /** @description Whether the API sees the Host header of the caller; else it sees its own address. Default: false. */
             preserve_host?: boolean;
             /** @description How long each phase may take. */

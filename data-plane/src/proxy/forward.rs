@@ -42,7 +42,7 @@ pub(super) fn prepare(
     headers.insert(FORWARDED_PROTO.clone(), HTTP.clone());
     headers.insert(REQUEST_ID.clone(), visit.id_header.clone());
     headers.append(VIA, if connection.is_multiplexed() { VIA_H2.clone() } else { VIA_H1.clone() });
-    if visit.asks.trailers {
+    if visit.asks.trailers && visit.asks.upgrade.is_none() {
         ask_for_trailers(headers, place.route.compiled.service.protocol);
     }
     if let Some(policed) = &visit.policed {
