@@ -32,7 +32,8 @@ fn a_request_of_http_1_becomes_one_of_http_2() {
         let seen = gateway.net.serve_h2("up:90", 100, move |mut body, mut sender| {
             let got = got.clone();
             async move {
-                got.borrow_mut().push(whole(&mut body).await.unwrap().0);
+                let (text, _) = whole(&mut body).await.unwrap();
+                got.borrow_mut().push(text);
                 let mut head = ok();
                 head.headers_mut().insert("x-own", "1".parse().unwrap());
                 let mut stream = sender.send_response(head, false).unwrap();
