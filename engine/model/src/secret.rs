@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::scalar::text_scalar;
-use serde::Serializer;
 
 /// A secret inside a document: an envelope sealed with the fleet's data key, or a reference to a place outside.
 ///

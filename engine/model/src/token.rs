@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use crate::scalar::text_scalar;
 use aws_lc_rs::digest;
-use serde::Serializer;
 
 /// What a token is for; told by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

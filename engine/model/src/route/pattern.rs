@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::template::{PathTemplate, is_name};
 use crate::scalar::text_scalar;
@@ -16,6 +17,7 @@ use crate::scalar::text_scalar;
 pub struct Pattern {
     text: Box<str>,
     compiled: Arc<Regex>,
+    head: Box<str>,
 }
 
 /// Why a text is no regular expression that can be used.
@@ -65,6 +67,11 @@ impl Pattern {
         &self.compiled
     }
 
+    /// Literal text that everything it fits begins with; empty if there is none.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
     /// The names of its groups, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.compiled.capture_names().flatten()
@@ -82,7 +89,7 @@ impl FromStr for Pattern {
         if text.len() > Pattern::LENGTH_MAX {
             return Err(E::TooLong);
         }
-        ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(syntax)?;
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(syntax)?;
         let compiled = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
             .unicode(false)
             .size_limit(Pattern::SIZE_MAX)
@@ -100,7 +107,25 @@ impl FromStr for Pattern {
         if names.len() > PathTemplate::PARAMETERS_MAX {
             return Err(E::TooMany);
         }
-        Ok(Pattern { text: text.into(), compiled: Arc::new(compiled) })
+        let mut head = Vec::new();
+        literal_head(&parsed, &mut head);
+        // cut within a character, it is a shorter head and as true
+        let head = String::from_utf8(head).unwrap_or_default();
+        Ok(Pattern { text: text.into(), compiled: Arc::new(compiled), head: head.into() })
+    }
+}
+
+/// Gathers the literal text that an expression begins with; tells whether what follows it still belongs to it.
+fn literal_head(parsed: &Hir, head: &mut Vec<u8>) -> bool {
+    match parsed.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => {
+            head.extend_from_slice(&literal.0);
+            true
+        }
+        HirKind::Capture(group) => literal_head(&group.sub, head),
+        HirKind::Concat(parts) => parts.iter().all(|part| literal_head(part, head)),
+        HirKind::Class(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => false,
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::{Kind, Spec};
+use crate::{Kind, Pattern, Spec};
 
 fn problems(document: Value) -> Vec<String> {
     let found = Spec::decode(Kind::Route, &document).map(drop).expect_err("it is wrong");
@@ -122,5 +122,21 @@ fn what_a_route_says_is_kept_as_it_was_said() {
     ] {
         let spec = Spec::decode(Kind::Route, &document).unwrap_or_else(|e| panic!("{document}: {e:?}"));
         assert_eq!(spec.to_document(), document);
+    }
+}
+
+#[test]
+fn what_all_that_an_expression_fits_begins_with_is_known() {
+    for (text, head) in [
+        ("^/v[0-9]+/x$", "/v"),
+        ("/api/v1/(?<id>[a-z]+)", "/api/v1/"),
+        ("/(?<a>b/c)d?", "/b/c"),
+        ("/a|/b", "/"),
+        ("/a?b", "/"),
+        (".*", ""),
+        ("(?i)/a", "/"),
+        ("/a/b", "/a/b"),
+    ] {
+        assert_eq!(text.parse::<Pattern>().expect(text).head(), head, "{text}");
     }
 }
