@@ -5,8 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidegate_policy::{
-    BodyFilter, ChainRun, End, Needs, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId,
-    ResponseHead,
+    BodyFilter, Captures, ChainRun, End, Needs, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead,
+    RequestId, ResponseHead,
 };
 
 use crate::exchange::watch::Exchange;
@@ -27,6 +27,7 @@ impl Policed {
         worker: &Worker,
         request_id: RequestId,
         route: &Rc<Route>,
+        captures: &Captures,
         exchange: &Rc<Exchange>,
     ) -> Box<Self> {
         let cx = RequestContext {
@@ -35,6 +36,7 @@ impl Policed {
             request_id,
             client: exchange.connection.peer,
             route: route.compiled.facts,
+            captures: captures.clone(),
             principal: Principal::default(),
             quotas: Quotas::new(),
         };

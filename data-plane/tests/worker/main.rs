@@ -9,5 +9,6 @@ mod forwarding;
 mod gate;
 mod h2;
 mod pools;
+mod routing;
 mod support;
 mod timeouts;
