@@ -9,6 +9,7 @@ mod forwarding;
 mod gate;
 mod h2;
 mod pools;
+mod routes_page;
 mod routing;
 mod support;
 mod timeouts;
