@@ -125,7 +125,21 @@ fn literal_head(parsed: &Hir, head: &mut Vec<u8>) -> bool {
         }
         HirKind::Capture(group) => literal_head(&group.sub, head),
         HirKind::Concat(parts) => parts.iter().all(|part| literal_head(part, head)),
-        HirKind::Class(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => false,
+        HirKind::Alternation(branches) => {
+            let mut heads = branches.iter().map(|branch| {
+                let mut head = Vec::new();
+                literal_head(branch, &mut head);
+                head
+            });
+            let mut shared = heads.next().unwrap_or_default();
+            for other in heads {
+                let same = shared.iter().zip(&other).take_while(|(a, b)| a == b).count();
+                shared.truncate(same);
+            }
+            head.extend(shared);
+            false
+        }
+        HirKind::Class(_) | HirKind::Repetition(_) => false,
     }
 }
 

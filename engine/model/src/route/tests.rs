@@ -132,6 +132,8 @@ fn what_all_that_an_expression_fits_begins_with_is_known() {
         ("/api/v1/(?<id>[a-z]+)", "/api/v1/"),
         ("/(?<a>b/c)d?", "/b/c"),
         ("/a|/b", "/"),
+        ("/a/b(?:/x|/y.*)", "/a/b/"),
+        ("(?:/a)?/b", ""),
         ("/a?b", "/"),
         (".*", ""),
         ("(?i)/a", "/"),

@@ -112,7 +112,7 @@ fn some_change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn advancing_over_any_history_equals_compiling_its_end(steps in prop::collection::vec(prop::collection::vec(some_change(), 1..4), 1..24)) {

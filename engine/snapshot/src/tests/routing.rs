@@ -1,6 +1,5 @@
 //! Which routes take a request, and what they capture of it.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_model::Kind;
 
@@ -142,24 +141,4 @@ fn a_prefix_says_how_much_it_took() {
         let Lookup::Found(found) = request(&format!("GET {path}"), &[]).lookup(&snapshot) else { panic!("{path}") };
         assert_eq!(found.prefix(), expected, "{path}");
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_router_equals_a_naive_scan(bytes in prop::collection::vec(any::<u8>(), 64..400)) {
-        crate::fuzz::router(&bytes);
-    }
-}
-
-#[test]
-fn what_is_generated_reaches_routes() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-    let mut runner = TestRunner::deterministic();
-    let bytes = prop::collection::vec(any::<u8>(), 64..400);
-    let found: usize =
-        (0..100).map(|_| crate::fuzz::router(&bytes.new_tree(&mut runner).expect("bytes").current())).sum();
-    assert!((150..550).contains(&found), "{found} of 600 requests found a route");
 }
