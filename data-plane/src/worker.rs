@@ -192,10 +192,12 @@ impl View {
     pub(crate) fn route(&self, compiled: &Arc<CompiledRoute>, worker: &Worker) -> Rc<Route> {
         let mut routes = self.routes.borrow_mut();
         let route = routes.entry(compiled.slot).or_insert_with(|| {
+            let service = compiled.service();
+            let timeouts = service.map(|service| service.timeouts).unwrap_or_default();
             Rc::new(Route {
                 compiled: compiled.clone(),
-                balance: Balance::new(&compiled.service.upstream, &worker.pools),
-                patience: Patience::new(&compiled.service.timeouts, &worker.limits),
+                balance: service.map(|s| Balance::new(&s.upstream, &worker.pools)).unwrap_or_default(),
+                patience: Patience::new(&timeouts, &worker.limits),
             })
         });
         route.clone()

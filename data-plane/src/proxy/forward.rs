@@ -1,16 +1,15 @@
 //! What a request becomes on its way upstream. What belongs to the caller's connection is gone already: the gate saw to it.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, VIA};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tidegate_model::{Id, Protocol};
 use tidegate_policy::{Principal, RequestHead};
-use tidegate_snapshot::HostHeader;
+use tidegate_snapshot::CompiledService;
 
-use super::GatewayError;
 use super::visit::{Place, REQUEST_ID, Visit};
+use super::{GatewayError, rewrite};
 use crate::exchange::body::RequestBody;
-use crate::exchange::gate::join_target;
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -28,13 +27,14 @@ static VIA_H2: HeaderValue = HeaderValue::from_static("2.0 tidegate");
 pub(super) fn prepare(
     visit: &Visit,
     place: &Place,
+    service: &CompiledService,
     head: &mut RequestHead,
     body: &RequestBody,
 ) -> Result<(), GatewayError> {
-    rewrite_path(place, head)?;
+    rewrite::path(place, service, head)?;
     let headers = &mut head.headers;
     frame(headers, body);
-    if let Some(host) = host_seen(place, headers) {
+    if let Some(host) = rewrite::host(place, service, headers) {
         headers.insert(FORWARDED_HOST.clone(), host);
     }
     let connection = &visit.exchange().connection;
@@ -43,32 +43,11 @@ pub(super) fn prepare(
     headers.insert(REQUEST_ID.clone(), visit.id_header.clone());
     headers.append(VIA, if connection.is_multiplexed() { VIA_H2.clone() } else { VIA_H1.clone() });
     if visit.asks.trailers && visit.asks.upgrade.is_none() {
-        ask_for_trailers(headers, place.route.compiled.service.protocol);
+        ask_for_trailers(headers, service.protocol);
     }
     if let Some(policed) = &visit.policed {
         tell_principal(headers, &policed.cx.principal);
     }
-    Ok(())
-}
-
-/// The host that the caller asked for. Where the target gets its own name, the header is filled anew when one is picked.
-fn host_seen(place: &Place, headers: &mut HeaderMap) -> Option<HeaderValue> {
-    match place.route.compiled.service.host {
-        HostHeader::Caller => headers.get(HOST).cloned(),
-        HostHeader::Target => headers.get_mut(HOST).map(|host| std::mem::replace(host, HeaderValue::from_static(""))),
-    }
-}
-
-fn rewrite_path(place: &Place, head: &mut RequestHead) -> Result<(), GatewayError> {
-    let route = &place.route.compiled;
-    let prefix = &*route.service.path_prefix;
-    let stripped = if route.strip_prefix { place.prefix } else { 0 };
-    if prefix.is_empty() && stripped == 0 {
-        return Ok(());
-    }
-    let rest = &head.path()[stripped..];
-    let rest = if prefix.is_empty() && rest.is_empty() { "/" } else { rest };
-    head.target = join_target(&[prefix, rest], head.query()).ok_or(GatewayError::TargetInvalid)?;
     Ok(())
 }
 

@@ -7,7 +7,9 @@ mod body;
 mod error;
 mod forward;
 mod policed;
+mod redirect;
 mod reply;
+mod rewrite;
 mod visit;
 
 pub use error::GatewayError;
@@ -16,6 +18,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use tidegate_policy::{Reply, RequestHead, ResponseHead};
+use tidegate_snapshot::Action;
 
 use self::visit::Visit;
 use crate::exchange::body::RequestBody;
@@ -48,13 +51,18 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
     (head, body)
 }
 
-/// Leads a request to its upstream.
+/// Leads a request to its upstream, or says where else to go.
 async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Forwarded, Box<Reply>> {
     let place = visit.find_route(&head)?;
     visit.policies_see_request(&mut head).await?;
+    let service = match &place.route.compiled.action {
+        Action::Forward(service) => service,
+        Action::Redirect(redirect) => return Err(redirect::reply(redirect, &place, &head)),
+        Action::Closed(why) => return Err(GatewayError::RouteBroken(why.clone()).into()),
+    };
     let body = body::towards_upstream(visit, &place, &mut head, body).await?;
-    forward::prepare(visit, &place, &mut head, &body)?;
-    let way = visit.way(&place);
+    forward::prepare(visit, &place, service, &mut head, &body)?;
+    let way = visit.way(&place, service);
     match upstream::send(&way, head, body).await {
         Ok(forwarded) => Ok(forwarded),
         Err(error) => Err(visit.refusal_of_body().unwrap_or_else(|| error.into())),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BodyFilter, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays, Principal, Quotas,
-    Reply, RequestContext, RequestHead, RequestId, ResponseHead,
+    BodyFilter, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays, Principal,
+    Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead,
 };
 
 use crate::exchange::watch::Exchange;
@@ -29,6 +29,7 @@ impl Policed {
         worker: &Worker,
         request_id: RequestId,
         route: &Rc<Route>,
+        captures: &Captures,
         exchange: &Rc<Exchange>,
     ) -> Box<Self> {
         let cx = RequestContext {
@@ -37,6 +38,7 @@ impl Policed {
             request_id,
             client: exchange.connection.peer,
             route: route.compiled.facts,
+            captures: captures.clone(),
             principal: Principal::default(),
             quotas: Quotas::new(),
         };

@@ -9,22 +9,29 @@ static PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json
 
 /// The head and the body.
 pub(super) fn write(reply: &Reply, id: RequestId) -> (ResponseHead, Bytes) {
+    // where a caller is sent elsewhere, there is no problem to tell
+    let body = if reply.status.is_redirection() { String::new() } else { problem(reply, id) };
+    let mut headers = HeaderMap::with_capacity(8);
+    if !body.is_empty() {
+        headers.insert(CONTENT_TYPE, PROBLEM.clone());
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    for (name, value) in &reply.headers {
+        headers.append(name, value.clone());
+    }
+    (ResponseHead { status: reply.status, headers, origin: Origin::Gateway }, body.into())
+}
+
+fn problem(reply: &Reply, id: RequestId) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let title = reply.status.canonical_reason().unwrap_or("Error");
     let members = reply.members.as_ref().map_or_else(String::new, |members| format!(",{members}"));
-    let body = format!(
+    format!(
         r#"{{"type":"https://tidegate.dev/errors/{code}","title":{title},"status":{status},"code":"{code}","detail":{detail},"request_id":"{id}","blame":"{blame}"{members}}}"#,
         code = reply.code,
         title = text(title),
         status = reply.status.as_u16(),
         detail = text(&reply.detail),
         blame = reply.blame.as_str(),
-    );
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, PROBLEM.clone());
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    for (name, value) in &reply.headers {
-        headers.append(name, value.clone());
-    }
-    (ResponseHead { status: reply.status, headers, origin: Origin::Gateway }, body.into())
+    )
 }

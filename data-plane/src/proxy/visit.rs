@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use http::header::{CONNECTION, HOST, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use tidegate_policy::{BodyNeed, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
-use tidegate_snapshot::{Lookup, Revisions};
+use tidegate_model::PathRefused;
+use tidegate_policy::{BodyNeed, Captures, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
+use tidegate_snapshot::{CompiledService, Lookup, Requested, Revisions};
 
 use super::body;
 use super::policed::Policed;
-use super::{GatewayError, reply};
+use super::{GatewayError, reply, rewrite};
 use crate::exchange::body::{Ending, Flow, ResponseBody};
 use crate::exchange::host::Host;
 use crate::exchange::tunnel::{Switched, Tunnel};
@@ -55,6 +56,8 @@ pub(super) struct Place {
     pub(super) route: Rc<Route>,
     /// How many bytes of the path the route's prefix took.
     pub(super) prefix: usize,
+    /// What the route captured of the path.
+    pub(super) captures: Captures,
 }
 
 impl Visit {
@@ -82,7 +85,14 @@ impl Visit {
         self.is_head = head.method == Method::HEAD;
         let view = self.worker.view();
         let host = head.headers.get(HOST).and_then(|host| Host::parse(host.as_bytes())).map(Host::for_routing);
-        let found = match view.snapshot.route(host.as_deref(), &head.method, head.path()) {
+        let requested = Requested {
+            host: host.as_deref(),
+            method: &head.method,
+            path: head.path(),
+            query: head.query(),
+            headers: &head.headers,
+        };
+        let found = match view.snapshot.route(&requested) {
             Lookup::Found(found) => found,
             Lookup::NotFound if view.snapshot.revisions() == Revisions::default() => {
                 return Err(GatewayError::NotConfigured);
@@ -94,9 +104,10 @@ impl Visit {
             }
         };
         let compiled = found.route;
-        if let Some(why) = &compiled.closed {
-            return Err(GatewayError::RouteBroken(why.clone()));
+        if !compiled.allow_path_parameters && head.path().contains(';') {
+            return Err(GatewayError::PathRefused(PathRefused::Parameters));
         }
+        let captures = found.captures(&head.target);
         let route = view.route(compiled, &self.worker);
         self.exchange().route.set(Some(compiled.facts.route));
         let own = if self.asks.grpc { grpc::timeout(&head.headers).map(ticks) } else { None };
@@ -106,10 +117,10 @@ impl Visit {
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
-            self.policed = Some(Policed::new(&view, &self.worker, self.id, &route, self.exchange()));
+            self.policed = Some(Policed::new(&view, &self.worker, self.id, &route, &captures, self.exchange()));
         }
         self.route = Some(route.clone());
-        Ok(Place { route, prefix: found.prefix })
+        Ok(Place { route, prefix: found.prefix(), captures })
     }
 
     /// The policies see the head of the request.
@@ -121,12 +132,12 @@ impl Visit {
     }
 
     /// All that sending to the upstream needs beside the request.
-    pub(super) fn way<'a>(&'a self, place: &'a Place) -> Way<'a> {
+    pub(super) fn way<'a>(&'a self, place: &'a Place, service: &CompiledService) -> Way<'a> {
         Way {
             balance: &place.route.balance,
-            protocol: place.route.compiled.service.protocol,
+            protocol: service.protocol,
             upgrade: self.asks.upgrade,
-            host: place.route.compiled.service.host,
+            host: rewrite::host_header(place, service),
             patience: &place.route.patience,
             tries_max: self.worker.limits().upstream_connect_tries_max,
             refusals_max: self.worker.limits().upstream_h2_refusals_max,

@@ -13,6 +13,7 @@ use super::pool::{Pools, Target};
 
 /// The targets of an upstream with their weights, taken in turns so that each has its share at any time (smooth weighted
 /// round robin). The turns are kept with the targets: a change of configuration does not begin them anew.
+#[derive(Default)]
 pub(crate) struct Balance {
     targets: Box<[(Rc<Target>, i64, http::HeaderValue)]>,
 }

@@ -12,6 +12,8 @@ mod h2;
 mod h2_out;
 mod interim;
 mod pools;
+mod routes_page;
+mod routing;
 mod support;
 mod timeouts;
 mod trailers;

@@ -36,7 +36,11 @@ pub use operator::{JoinToken, Node, Operator, OperatorToken, Role};
 pub use policy::{OnError, Policy, Scope};
 pub use problem::{Problem, Problems, Subject};
 pub use resource::{AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_secrets};
-pub use route::{Match, PathMatch, PathRule, Paths, Route};
+pub use route::{
+    CapturePath, HeaderMatch, HeaderName, HostPort, InvalidCapturePath, InvalidHeaderName, InvalidHostPort,
+    InvalidPattern, InvalidTemplate, Match, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch,
+    Redirect, RedirectQuery, RedirectScheme, RedirectStatus, Rewrite, Route, Segment, Test,
+};
 pub use scalar::{
     Authority, ByteSize, HostPattern, HttpUrl, Instant, InvalidAuthority, InvalidByteSize, InvalidHostPattern,
     InvalidHttpUrl, InvalidInstant, InvalidMethod, InvalidPath, InvalidSpan, Method, Path, Span,

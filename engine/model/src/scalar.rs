@@ -3,13 +3,9 @@
 //! Each type names its `format` in its JSON schema; [`crate::schema`] uses the same parser, so that a wrong value is told
 //! beside all other problems of the document.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Checks one text of a format; the error says what would be right.
 pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
@@ -28,6 +24,11 @@ pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "authority" => of::<Authority>(text),
         "http-url" => of::<HttpUrl>(text),
         "method" => of::<Method>(text),
+        "header-name" => of::<crate::HeaderName>(text),
+        "host-port" => of::<crate::HostPort>(text),
+        "path-template" => of::<crate::PathTemplate>(text),
+        "pattern" => of::<crate::Pattern>(text),
+        "capture-path" => of::<crate::CapturePath>(text),
         "reference" => of::<crate::Reference>(text),
         "sha256" => of::<crate::Sha256>(text),
         "secret" => of::<crate::Secret>(text),
@@ -37,25 +38,28 @@ pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
 
 macro_rules! text_scalar {
     ($type:ty, $name:literal, $format:literal, $doc:literal, $example:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }
         }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                Cow::<'de, str>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
-        impl JsonSchema for $type {
+        impl schemars::JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
             }
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "format": $format, "description": $doc, "examples": [$example] })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string", "format": $format, "description": $doc, "examples": [$example]
+                })
             }
         }
     };
@@ -216,7 +220,7 @@ pub enum HostPattern {
 #[error("`{0}` is not a host; write `api.example.com` or `*.example.com`, without scheme, port or path")]
 pub struct InvalidHostPattern(String);
 
-fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
@@ -274,6 +278,9 @@ pub enum InvalidPath {
     /// Too long to match anything within the gateway's own limits.
     #[error("a path has at most {} bytes", Path::LENGTH_MAX)]
     TooLong,
+    /// Braces, which stand for parameters elsewhere.
+    #[error("`{0}` is not a plain path; to match one with parameters write `{{\"template\": \"{0}\"}}`")]
+    Braces(String),
     /// A query, fragment, space or control character.
     #[error("`{0}` is not a path; leave out query and fragment, and write other characters percent-encoded")]
     Character(String),
@@ -305,6 +312,7 @@ impl FromStr for Path {
         match crate::canonical_path(text) {
             Ok(canonical) if canonical == text => Ok(Path(text.into())),
             Ok(canonical) => Err(InvalidPath::NotCanonical(text.to_owned(), canonical.into_owned())),
+            Err(_) if text.contains(['{', '}']) => Err(InvalidPath::Braces(text.to_owned())),
             Err(_) => Err(InvalidPath::Character(text.to_owned())),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! serde stops at the first mistake. Here the schema that the API publishes is walked first, so unknown fields (with the
 //! nearest known name), missing ones, wrong types, bad formats and bounds are all reported with their JSON pointer; only a
-//! document without any is handed to serde. Knows the subset of JSON Schema 2020-12 that schemars writes for our types.
+//! document without any is handed to serde. Knows the subset of JSON Schema 2020-12 that schemars writes for our types, and
+//! `x-one-of`: fields of which exactly one must be there (with `oneOf` every reader of the schema would see two types).
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
@@ -85,7 +86,9 @@ impl<'s> Walk<'s> {
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
             if !allowed.contains(value) {
                 let given = value.as_str().unwrap_or_default();
-                let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
+                let names: Vec<String> =
+                    allowed.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 problems.add("invalid_value", format!("{} is not one of {}", show(value), list(&names, given)));
             }
             return;
@@ -175,6 +178,9 @@ impl<'s> Walk<'s> {
                 problems.add_at(name, "missing_field", format!("`{name}` is missing"));
             }
         }
+        if let Some(names) = schema.get("x-one-of").and_then(Value::as_array) {
+            one_of(names, fields, problems);
+        }
     }
 
     fn array(&self, schema: &'s Value, items: &[Value], problems: &mut Problems) {
@@ -221,6 +227,20 @@ impl<'s> Walk<'s> {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Exactly one of these fields must be there.
+fn one_of(names: &[Value], fields: &Map<String, Value>, problems: &mut Problems) {
+    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+    let all: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let given: Vec<&&str> = names.iter().filter(|name| fields.get(**name).is_some_and(|v| !v.is_null())).collect();
+    match given.as_slice() {
+        [_] => {}
+        [] => problems.add_at(names[0], "missing_field", format!("give one of {}", all.join(", "))),
+        [_, second, ..] => {
+            problems.add_at(second, "conflict", format!("give only one of {}", all.join(", ")));
         }
     }
 }

@@ -4,9 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::scalar::text_scalar;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 
 /// A secret inside a document: an envelope sealed with the fleet's data key, or a reference to a place outside.
 ///

@@ -9,9 +9,6 @@ use std::str::FromStr;
 
 use crate::scalar::text_scalar;
 use aws_lc_rs::digest;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 
 /// What a token is for; told by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tidegate_model::Id;
 
-use crate::{Directory, Ports, Quotas};
+use crate::{Captures, Directory, Ports, Quotas};
 
 /// One request on its way: lives on its worker and never leaves it.
 pub struct RequestContext {
@@ -24,6 +24,8 @@ pub struct RequestContext {
     pub client: IpAddr,
     /// Where it goes.
     pub route: RouteFacts,
+    /// What the route captured of the path.
+    pub captures: Captures,
     /// Who it turned out to be.
     pub principal: Principal,
     /// What limits said, for the headers of the reply and the log.
@@ -35,8 +37,8 @@ pub struct RequestContext {
 pub struct RouteFacts {
     /// The route.
     pub route: Id,
-    /// Its service.
-    pub service: Id,
+    /// Its service; a route that redirects has none.
+    pub service: Option<Id>,
 }
 
 /// A request's id: 96 bits, written as 24 hexadecimal digits.

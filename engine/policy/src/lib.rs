@@ -8,6 +8,7 @@
 //! - A [`Chain`] is the ordered list of a route; a [`ChainRun`] is one request's way through it.
 
 mod authenticate;
+mod captures;
 mod chain;
 mod context;
 mod head;
@@ -22,6 +23,7 @@ pub mod request_size;
 mod testing;
 
 pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
+pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{ConsumerFacts, Principal, RequestContext, RequestId, RouteFacts, Subject};
 pub use head::{Origin, RequestHead, ResponseHead};

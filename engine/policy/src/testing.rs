@@ -16,9 +16,9 @@ use tidegate_model::{Id, Instant, OnError, Problem, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Ask, Attachment, Built, Chain, ChainRun, Clock, Combine, Compute, ComputeBusy, ConsumerFacts, CounterStore, Denial,
-    Directory, KeyMatch, LimitSpec, Link, NoOverlays, Origin, Ports, Principal, Quota, Reading, Registry, Reply,
-    RequestContext, RequestHead, RequestId, ResponseHead, RouteFacts, Settled, Take, TakeOutcome,
+    Ask, Attachment, Built, Captures, Chain, ChainRun, Clock, Combine, Compute, ComputeBusy, ConsumerFacts,
+    CounterStore, Denial, Directory, KeyMatch, LimitSpec, Link, NoOverlays, Origin, Ports, Principal, Quota, Reading,
+    Registry, Reply, RequestContext, RequestHead, RequestId, ResponseHead, RouteFacts, Settled, Take, TakeOutcome,
 };
 
 /// A clock that stands until it is set.
@@ -157,7 +157,8 @@ impl Bench {
             directory: Rc::new(MapDirectory::default()),
             request_id: RequestId::new(0, 1),
             client: [127, 0, 0, 1].into(),
-            route: RouteFacts { route: id(2), service: id(3) },
+            route: RouteFacts { route: id(2), service: Some(id(3)) },
+            captures: Captures::default(),
             principal: Principal::default(),
             quotas: Default::default(),
         };

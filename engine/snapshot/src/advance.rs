@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidegate_model::{
-    Change, Class, Delta, GatewayConfig, Id, Kind, Policy, Problem, Problems, Resource, Scope, Service, Spec,
+    Change, Class, Delta, GatewayConfig, Id, Kind, Policy, Problem, Problems, Reference, Resource, Route, Scope,
+    Service, Spec,
 };
 use tidegate_policy::{Chain, RouteFacts};
 
 use crate::attachments::{Place, attach, attach_closed};
 use crate::compiled::{compile_service, of, readable_match, route_of};
-use crate::{CompiledRoute, Snapshot};
+use crate::rewrite::CompiledRedirect;
+use crate::{Action, CompiledRoute, Snapshot};
 
 /// The snapshot after a delta. The one function by which nodes take a change and control planes judge one.
 ///
@@ -175,7 +177,7 @@ impl Step<'_> {
     fn routes(&mut self) {
         let changed: Vec<Id> = self.of(Kind::Route).map(|change| change.id).collect();
         self.dirty.extend(changed);
-        let mut chains: HashMap<Id, Arc<Chain>> = HashMap::new();
+        let mut chains: HashMap<Option<Id>, Arc<Chain>> = HashMap::new();
         for id in std::mem::take(&mut self.dirty) {
             if let Some(old) = self.next.routes.remove(&id) {
                 self.next.router.remove(&old);
@@ -193,38 +195,43 @@ impl Step<'_> {
         }
     }
 
-    fn route(&mut self, resource: &Resource, chains: &mut HashMap<Id, Arc<Chain>>) -> Option<CompiledRoute> {
+    fn route(&mut self, resource: &Resource, chains: &mut HashMap<Option<Id>, Arc<Chain>>) -> Option<CompiledRoute> {
         let route = route_of(resource)?;
-        let service = route.service.id().and_then(|id| self.next.services.get(&id)).cloned();
-        let Some(service) = service else {
-            // a strict step has told by now what is wrong with the service
-            if self.mode == Mode::CloseWhatFails {
-                let mut problems = Problems::new();
-                problems.add_at(
-                    "service",
-                    "not_found",
-                    format!("service `{}` is not there or can't be built", route.service),
-                );
-                self.problems.extend(problems.into_vec().into_iter().map(|problem| of(problem, resource)));
-                let why = "its service can't be built on this node";
-                return Some(CompiledRoute::closed(
-                    resource.id,
-                    &resource.label(),
-                    &route.matches,
-                    route.priority.unwrap_or(0),
-                    why,
-                ));
-            }
-            return None;
+        let action = match (&route.service, &route.redirect) {
+            (Some(reference), _) => match reference.id().and_then(|id| self.next.services.get(&id)) {
+                Some(service) => Action::Forward(service.clone()),
+                None => return self.without_service(resource, route, reference),
+            },
+            (None, Some(redirect)) => Action::Redirect(CompiledRedirect::new(redirect)),
+            // a document is read only if it has one of them
+            (None, None) => Action::Closed("it leads nowhere".into()),
         };
-        let facts = RouteFacts { route: resource.id, service: service.id };
+        let service = match &action {
+            Action::Forward(service) => Some(service.id),
+            Action::Redirect(_) | Action::Closed(_) => None,
+        };
+        let facts = RouteFacts { route: resource.id, service };
         let build = || Arc::new(Chain::new(self.next.attachments.of_route(facts)));
         let chain = if self.next.attachments.has_own(resource.id) {
             build()
         } else {
-            chains.entry(service.id).or_insert_with(build).clone()
+            chains.entry(service).or_insert_with(build).clone()
         };
-        Some(CompiledRoute::new(resource, route, service, chain))
+        Some(CompiledRoute::new(resource, route, facts, action, chain))
+    }
+
+    /// A route whose service is not there.
+    fn without_service(&mut self, resource: &Resource, route: &Route, service: &Reference) -> Option<CompiledRoute> {
+        // a strict step has told by now what is wrong with the service
+        if self.mode == Mode::Strict {
+            return None;
+        }
+        let mut problems = Problems::new();
+        problems.add_at("service", "not_found", format!("service `{service}` is not there or can't be built"));
+        self.problems.extend(problems.into_vec().into_iter().map(|problem| of(problem, resource)));
+        let why = "its service can't be built on this node";
+        let priority = route.priority.unwrap_or(0);
+        Some(CompiledRoute::closed(resource.id, &resource.label(), &route.matches, priority, why))
     }
 
     fn unreadable_route(&self, id: Id) -> Option<CompiledRoute> {

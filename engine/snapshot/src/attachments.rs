@@ -64,7 +64,7 @@ impl Overlays for OverlayMap {
             for (place, link) in self.0.get(who).into_iter().flat_map(OrdMap::values) {
                 let reaches = match place {
                     Place::Everywhere => true,
-                    Place::Service(id) => *id == route.service,
+                    Place::Service(id) => Some(*id) == route.service,
                     Place::Route(id) => *id == route.route,
                 };
                 if reaches {
@@ -135,8 +135,8 @@ impl Attachments {
 
     /// Those for everyone that reach a route.
     pub(crate) fn of_route(&self, facts: RouteFacts) -> Vec<Arc<Link>> {
-        let places = [Place::Everywhere, Place::Service(facts.service), Place::Route(facts.route)];
-        places.iter().filter_map(|place| self.by_place.get(place)).flat_map(OrdMap::values).cloned().collect()
+        let places = [Some(Place::Everywhere), facts.service.map(Place::Service), Some(Place::Route(facts.route))];
+        places.iter().flatten().filter_map(|place| self.by_place.get(place)).flat_map(OrdMap::values).cloned().collect()
     }
 
     /// Whether a route has policies of its own; else it shares the chain of its service.

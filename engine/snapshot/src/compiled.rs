@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, Method};
 use tidegate_model::{
-    Authority, GatewayConfig, HostPattern, Id, Match, PathRule, Problem, Problems, Protocol, Reference, Resource,
-    Route, Service, Spec, Timeouts, Upstream,
+    Authority, GatewayConfig, HostPattern, Id, Match, Problem, Problems, Protocol, Reference, Resource, Route, Service,
+    Spec, Timeouts, Upstream,
 };
 use tidegate_policy::{Chain, RouteFacts};
+
+use crate::path::CompiledPath;
+use crate::predicates::Predicates;
+use crate::rewrite::{CompiledRedirect, CompiledRewrite};
 
 /// A service, ready to forward to.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,74 +69,85 @@ pub struct CompiledRoute {
     pub facts: RouteFacts,
     /// Its name.
     pub name: Box<str>,
-    /// Where it leads.
-    pub service: Arc<CompiledService>,
+    /// What becomes of a request, once its policies let it pass.
+    pub action: Action,
     /// Its policies, in order.
     pub chain: Arc<Chain>,
     /// Whether the prefix that matched is taken off.
     pub strip_prefix: bool,
-    /// Why it answers 503 instead of serving.
-    pub closed: Option<Box<str>>,
+    /// What the request is called upstream.
+    pub rewrite: Option<CompiledRewrite>,
+    /// Whether paths with a `;` are taken.
+    pub allow_path_parameters: bool,
     /// Of this compiled value alone, never used again in a process: a key for caches of a worker.
     pub slot: u64,
     pub(crate) priority: i32,
     pub(crate) methods: Box<[Method]>,
     pub(crate) hosts: Box<[HostPattern]>,
-    pub(crate) paths: Box<[PathRule]>,
+    pub(crate) paths: Box<[CompiledPath]>,
+    pub(crate) predicates: Predicates,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Action {
+    /// It goes to this service.
+    Forward(Arc<CompiledService>),
+    /// The caller is sent elsewhere.
+    Redirect(CompiledRedirect),
+    /// It is answered with 503: the route could not be built, for this reason.
+    Closed(Box<str>),
 }
 
 static SLOTS: AtomicU64 = AtomicU64::new(0);
 
 impl CompiledRoute {
-    pub(crate) fn new(resource: &Resource, route: &Route, service: Arc<CompiledService>, chain: Arc<Chain>) -> Self {
-        let facts = RouteFacts { route: resource.id, service: service.id };
+    pub(crate) fn new(
+        resource: &Resource,
+        route: &Route,
+        facts: RouteFacts,
+        action: Action,
+        chain: Arc<Chain>,
+    ) -> Self {
         CompiledRoute {
             strip_prefix: route.strip_prefix.unwrap_or(false),
+            rewrite: route.rewrite.as_ref().map(CompiledRewrite::new),
+            allow_path_parameters: route.allow_path_parameters.unwrap_or(false),
             priority: route.priority.unwrap_or(0),
-            ..Self::matching(facts, &resource.label(), &route.matches, service, chain)
+            ..Self::matching(facts, &resource.label(), &route.matches, action, chain)
         }
     }
 
     /// A route that answers 503: to what it would have matched, as far as that can be read.
     pub(crate) fn closed(id: Id, name: &str, matches: &Match, priority: i32, why: &str) -> Self {
-        let nowhere = CompiledUpstream { id, targets: Box::default() };
-        let service = CompiledService {
-            id,
-            name: "".into(),
-            upstream: Arc::new(nowhere),
-            path_prefix: "".into(),
-            protocol: Protocol::default(),
-            host: HostHeader::Target,
-            timeouts: Timeouts::default(),
-        };
-        let facts = RouteFacts { route: id, service: id };
-        CompiledRoute {
-            priority,
-            closed: Some(why.into()),
-            ..Self::matching(facts, name, matches, Arc::new(service), Arc::default())
-        }
+        let facts = RouteFacts { route: id, service: None };
+        CompiledRoute { priority, ..Self::matching(facts, name, matches, Action::Closed(why.into()), Arc::default()) }
     }
 
-    fn matching(
-        facts: RouteFacts,
-        name: &str,
-        matches: &Match,
-        service: Arc<CompiledService>,
-        chain: Arc<Chain>,
-    ) -> Self {
+    fn matching(facts: RouteFacts, name: &str, matches: &Match, action: Action, chain: Arc<Chain>) -> Self {
         let methods = matches.methods.iter().filter_map(|m| Method::from_bytes(m.as_str().as_bytes()).ok());
         CompiledRoute {
             facts,
             name: name.into(),
-            service,
+            action,
             chain,
             strip_prefix: false,
-            closed: None,
+            rewrite: None,
+            allow_path_parameters: false,
             slot: SLOTS.fetch_add(1, Ordering::Relaxed),
             priority: 0,
             methods: methods.collect(),
             hosts: matches.hosts.clone().into(),
-            paths: matches.paths().collect(),
+            paths: matches.paths().map(CompiledPath::new).collect(),
+            predicates: Predicates::new(matches),
+        }
+    }
+
+    /// The service that it leads to, if it leads to one.
+    pub fn service(&self) -> Option<&Arc<CompiledService>> {
+        match &self.action {
+            Action::Forward(service) => Some(service),
+            Action::Redirect(_) | Action::Closed(_) => None,
         }
     }
 
@@ -147,16 +162,18 @@ impl CompiledRoute {
         let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
         let policies: Vec<String> =
             self.chain.links().map(|link| format!("{:?}:{}:{}", link.built.phase, link.kind, link.name)).collect();
+        let paths: Vec<_> = self.paths.iter().map(|path| &path.rule).collect();
         format!(
-            "route {} `{}` hosts {hosts:?} paths {:?} methods {:?} priority {} strip {} closed {:?} chain {policies:?} to {:?}",
+            "route {} `{}` hosts {hosts:?} paths {paths:?} methods {:?} predicates {:?} priority {} strip {} rewrite {:?} `;` {} chain {policies:?} to {:?}",
             self.facts.route,
             self.name,
-            self.paths,
             self.methods,
+            self.predicates,
             self.priority,
             self.strip_prefix,
-            self.closed,
-            self.service
+            self.rewrite,
+            self.allow_path_parameters,
+            self.action
         )
     }
 }
@@ -225,7 +242,7 @@ pub(crate) fn readable_match(document: &serde_json::Value) -> (Match, i32) {
     let hosts = part("hosts").and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
     let path = part("path").and_then(|v| serde_json::from_value(v).ok());
     let priority = document.get("priority").and_then(serde_json::Value::as_i64).and_then(|p| p.try_into().ok());
-    (Match { hosts, path, methods: Vec::new() }, priority.unwrap_or(0))
+    (Match { hosts, path, ..Match::default() }, priority.unwrap_or(0))
 }
 
 pub(crate) fn route_of(resource: &Resource) -> Option<&Route> {

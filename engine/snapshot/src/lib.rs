@@ -16,6 +16,9 @@ mod compiled;
 pub mod fuzz;
 mod identity;
 mod live;
+mod path;
+mod predicates;
+mod rewrite;
 mod router;
 mod snapshot;
 #[cfg(test)]
@@ -23,8 +26,9 @@ mod tests;
 
 pub use advance::advance;
 pub use attachments::{OverlayMap, specificity};
-pub use compiled::{CompiledRoute, CompiledService, CompiledTarget, CompiledUpstream, HostHeader};
+pub use compiled::{Action, CompiledRoute, CompiledService, CompiledTarget, CompiledUpstream, HostHeader};
 pub use identity::Identity;
 pub use live::Live;
-pub use router::{Found, Lookup};
+pub use rewrite::{CompiledRedirect, CompiledRewrite, NoLocation, PathWriter};
+pub use router::{Found, Lookup, Requested};
 pub use snapshot::{Revisions, Snapshot};

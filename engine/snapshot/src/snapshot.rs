@@ -3,14 +3,13 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use http::Method;
 use imbl::HashMap;
 use tidegate_model::{Change, Class, Delta, GatewayConfig, Id, Problem};
 use tidegate_policy::Registry;
 
 use crate::advance::{Mode, apply};
 use crate::attachments::Attachments;
-use crate::router::Router;
+use crate::router::{Requested, Router};
 use crate::{CompiledRoute, CompiledService, Identity, Lookup, OverlayMap};
 
 /// How far in the log a snapshot is, by class.
@@ -78,18 +77,21 @@ impl Snapshot {
         }
     }
 
-    /// The route of a request. Of all routes whose host, path and method take it, the one that comes first by:
+    /// The route of a request. Of all routes that take its host, path, method, headers and query, the one that comes first by:
     ///
     /// 1. `priority`, the higher one;
     /// 2. host: exact, then the longest wildcard, then any host;
-    /// 3. path: exact, then the longest prefix, then any path;
+    /// 3. path: exact, then a template without `{*rest}`, then an expression, then a prefix or a template with `{*rest}`, then any
+    ///    path. Templates and prefixes are compared segment by segment from the left: literal, then parameter, then the rest;
+    ///    expressions by their length, the longer one first;
     /// 4. method: routes that name methods before those that take any;
-    /// 5. the older one.
+    /// 5. the one that asks more of headers;
+    /// 6. the one that asks more of the query;
+    /// 7. the older one.
     ///
-    /// A route that takes `GET` takes `HEAD`. `host` is in lower case and without port, `path` canonical
-    /// ([`tidegate_model::canonical_path`]). Costs by the length of path and host, not by the number of routes.
-    pub fn route(&self, host: Option<&str>, method: &Method, path: &str) -> Lookup<'_> {
-        self.router.find(host, method, path)
+    /// A route that takes `GET` takes `HEAD`. Costs by the length of path and host, not by the number of routes.
+    pub fn route(&self, requested: &Requested<'_>) -> Lookup<'_> {
+        self.router.find(requested)
     }
 
     /// A route by its id.

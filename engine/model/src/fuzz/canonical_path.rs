@@ -6,7 +6,9 @@ pub fn canonical_path(data: &[u8]) {
     let Ok(once) = crate::canonical_path(path) else { return };
     assert!(once.starts_with('/'), "{path:?} became {once:?}");
     assert!(!once.contains("//"), "{path:?} became {once:?}");
-    assert!(!once.split('/').any(|segment| segment == "." || segment == ".."), "{path:?} became {once:?}");
+    // some servers cut off what follows a `;`
+    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    assert!(!once.split('/').any(dots), "{path:?} became {once:?}");
     assert!(once.bytes().all(may_stand), "{path:?} became {once:?}");
     assert!(once.len() <= path.len().max(1), "{path:?} grew to {once:?}");
     for encoding in once.split('%').skip(1) {
@@ -74,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_for_anything_like_a_path(path in "/([a-c.]|%2[eEfF0]|%[4-6][0-9a-f]|%C3|//|/\\.|/\\.\\./|[|^;~]){0,24}") {
+        fn holds_for_anything_like_a_path(path in "/([a-c.;]|%2[eEfF0]|%[4-6][0-9a-f]|%C3|//|/\\.|/\\.\\./|[|^;~]){0,24}") {
             super::canonical_path(path.as_bytes());
         }
 

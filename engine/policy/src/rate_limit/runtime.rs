@@ -122,7 +122,8 @@ fn subject(per: Per, cx: &RequestContext) -> u128 {
         Per::Credential => cx.principal.credential,
         Per::Ip => None,
         Per::Route => Some(cx.route.route),
-        Per::Service => Some(cx.route.service),
+        // a route without a service is one of its own
+        Per::Service => Some(cx.route.service.unwrap_or(cx.route.route)),
     };
     found.map_or_else(|| address(cx.client), |id| id.as_u128())
 }

@@ -11,6 +11,8 @@ export function Match({ route }: { route: Route }) {
       <span className="mono wrap">
         {words.hosts && <Nothing>{words.hosts} </Nothing>}
         {words.paths.join(", ")}
+        {words.query.length > 0 && <Nothing> ? {words.query.join(" & ")}</Nothing>}
+        {words.headers.length > 0 && <Nothing> with {words.headers.join(", ")}</Nothing>}
       </span>
     </span>
   );

@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import type { Route } from "../../api/types.ts";
 import { Code } from "../../ui/Code.tsx";
 import { CopyButton } from "../../ui/CopyButton.tsx";
@@ -15,7 +16,7 @@ import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
 import { routeForm } from "./form.tsx";
 import { Match } from "./Match.tsx";
-import { matchWords, samplePath } from "./match.ts";
+import { matchWords, redirectWords, samplePath } from "./match.ts";
 
 export function RouteList() {
   return (
@@ -27,12 +28,8 @@ export function RouteList() {
       columns={[
         { title: "Matches", cell: (route) => <Match route={route} /> },
         {
-          title: "Service",
-          cell: (route) => (
-            <Link className="link wrap" to="/services/$ref" params={{ ref: route.service }}>
-              {route.service}
-            </Link>
-          ),
+          title: "Leads to",
+          cell: (route) => <LeadsTo route={route} />,
         },
         {
           title: "Priority",
@@ -54,12 +51,7 @@ export function RouteDetail() {
       facts={(route) => {
         const words = matchWords(route.match);
         return [
-          [
-            "Service",
-            <Link key="service" className="link" to="/services/$ref" params={{ ref: route.service }}>
-              {route.service}
-            </Link>,
-          ],
+          [route.redirect ? "Redirect" : "Service", <LeadsTo key="leads-to" route={route} />],
           [
             "Hosts",
             words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>,
@@ -69,6 +61,10 @@ export function RouteDetail() {
             "Methods",
             words.methods ? <Mono key="methods">{words.methods}</Mono> : <Nothing key="methods">any</Nothing>,
           ],
+          ...fact("Headers", words.headers.join(", ")),
+          ...fact("Query", words.query.join(", ")),
+          ...fact("Path upstream", route.rewrite?.path),
+          ...fact("Host upstream", route.rewrite?.host),
           ["Strip prefix", route.strip_prefix ? "yes" : "no"],
           ["Priority", <Mono key="priority">{route.priority ?? 0}</Mono>],
         ];
@@ -96,6 +92,21 @@ export function RouteDetail() {
         </>
       )}
     </DetailPage>
+  );
+}
+
+/** A fact that few routes have. */
+function fact(title: string, text: string | undefined): [string, ReactNode][] {
+  return text ? [[title, <Mono key={title}>{text}</Mono>]] : [];
+}
+
+function LeadsTo({ route }: { route: Route }) {
+  if (route.redirect) return <Mono>{redirectWords(route.redirect)}</Mono>;
+  if (!route.service) return <Nothing>nowhere</Nothing>;
+  return (
+    <Link className="link wrap" to="/services/$ref" params={{ ref: route.service }}>
+      {route.service}
+    </Link>
   );
 }
 

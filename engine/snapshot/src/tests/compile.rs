@@ -1,0 +1,161 @@
+//! What is built, what is refused, and what is closed.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tidegate_model::{Kind, Sha256};
+use tidegate_policy::{Directory, Overlays, Principal, Registry, RouteFacts, Subject};
+
+use super::{delete, delta, id, problems, put, request, route, service, snapshot};
+use crate::{Action, Live, Lookup, Revisions, Snapshot, advance};
+
+#[test]
+fn problems_name_resource_field_and_what_would_be_right() {
+    let now = snapshot(vec![service(100), route(1, 100, json!({}))]);
+    assert_eq!(problems(&now, vec![delete(Kind::Service, 100)]), ["route `route-1` /service not_found"]);
+    let policy = |n, document| put(Kind::Policy, n, document);
+    assert_eq!(problems(&now, vec![policy(5, json!({ "kind": "key-aut" }))]), ["policy `policy-5` /kind unknown_kind"]);
+    let limit = json!({ "kind": "rate-limit", "config": { "limits": [{ "name": "a", "limit": 1, "window": "1ms" }] } });
+    assert_eq!(problems(&now, vec![policy(5, limit)]), ["policy `policy-5` /config/limits/0/window out_of_range"]);
+    let keyed = json!({ "kind": "key-auth", "scope": { "consumer": id(7) } });
+    assert_eq!(problems(&now, vec![policy(5, keyed)]), ["policy `policy-5` /scope/consumer invalid_scope"]);
+    let twice = vec![policy(5, json!({ "kind": "key-auth" })), policy(6, json!({ "kind": "key-auth" }))];
+    assert_eq!(problems(&now, twice), ["policy `policy-6` /scope conflict"]);
+}
+
+#[test]
+fn the_chain_of_a_route_is_ordered_by_phase_and_the_most_specific_of_a_kind_stays() {
+    let limit = |n, scope: Value| {
+        put(
+            Kind::Policy,
+            n,
+            json!({ "kind": "rate-limit", "scope": scope, "config": { "limits": [{ "name": "a", "limit": n, "window": "1s" }] } }),
+        )
+    };
+    let snapshot = snapshot(vec![
+        service(100),
+        route(1, 100, json!({ "path": "/1" })),
+        route(2, 100, json!({ "path": "/2" })),
+        limit(10, json!({})),
+        limit(11, json!({ "service": id(100) })),
+        limit(12, json!({ "route": id(2) })),
+        put(Kind::Policy, 13, json!({ "kind": "request-size", "config": { "max": "1KiB" } })),
+        put(Kind::Policy, 14, json!({ "kind": "key-auth" })),
+        put(Kind::Policy, 15, json!({ "kind": "key-auth", "scope": { "route": id(1) }, "enabled": false })),
+    ]);
+    let chain = |n| {
+        let route = snapshot.route_by_id(id(n)).expect("a route");
+        route.chain.links().map(|link| link.policy.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(chain(1), [14, 11, 13]);
+    assert_eq!(chain(2), [14, 12, 13]);
+}
+
+#[test]
+fn policies_of_a_consumer_and_its_groups_reach_it_where_they_are_scoped() {
+    let limit = |n, scope: Value| {
+        put(
+            Kind::Policy,
+            n,
+            json!({ "kind": "rate-limit", "scope": scope, "config": { "limits": [{ "name": "a", "limit": 1, "window": "1s" }] } }),
+        )
+    };
+    let snapshot = snapshot(vec![
+        service(100),
+        service(101),
+        put(Kind::ConsumerGroup, 50, json!({})),
+        put(Kind::Consumer, 51, json!({ "groups": [id(50)] })),
+        put(
+            Kind::Credential,
+            52,
+            json!({ "consumer": id(51), "kind": "api-key", "key_hash": Sha256::of(b"k"), "hint": "x" }),
+        ),
+        limit(10, json!({ "group": id(50), "service": id(100) })),
+        limit(11, json!({ "consumer": id(51) })),
+    ]);
+    let found = snapshot.identity().api_key(&Sha256::of(b"k")).expect("the key");
+    assert_eq!(found.credential, id(52));
+    let principal =
+        Principal { subject: Subject::Consumer(found.consumer.expect("its consumer")), ..Principal::default() };
+    let reaching = |service| {
+        let facts = RouteFacts { route: id(1), service: Some(id(service)) };
+        let mut ids: Vec<u128> =
+            snapshot.overlays().reaching(&principal, facts).iter().map(|l| l.policy.as_u128()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(reaching(100), [10, 11]);
+    assert_eq!(reaching(101), [11]);
+}
+
+#[test]
+fn a_missing_consumer_is_no_problem_and_matches_nobody() {
+    let orphan = put(
+        Kind::Credential,
+        52,
+        json!({ "consumer": id(51), "kind": "api-key", "key_hash": Sha256::of(b"k"), "hint": "x" }),
+    );
+    let snapshot = snapshot(vec![orphan]);
+    assert!(snapshot.identity().api_key(&Sha256::of(b"k")).expect("the key").consumer.is_none());
+}
+
+#[test]
+fn two_credentials_can_not_have_the_same_key() {
+    let credential = |n| {
+        put(
+            Kind::Credential,
+            n,
+            json!({ "consumer": id(51), "kind": "api-key", "key_hash": Sha256::of(b"k"), "hint": "x" }),
+        )
+    };
+    let now = snapshot(vec![credential(52)]);
+    assert_eq!(problems(&now, vec![credential(53)]).len(), 1);
+    let moved = advance(&now, &delta(vec![credential(53), delete(Kind::Credential, 52)])).expect("the key moves");
+    assert_eq!(moved.identity().api_key(&Sha256::of(b"k")).map(|found| found.credential), Some(id(53)));
+}
+
+#[test]
+fn at_boot_what_can_not_be_built_is_closed_and_the_rest_serves() {
+    let changes = [
+        service(100),
+        route(1, 100, json!({ "path": "/good" })),
+        route(2, 999, json!({ "path": "/lost" })),
+        put(Kind::Route, 3, json!({ "service": id(100), "match": { "path": "/new", "weather": "fair" } })),
+        route(4, 100, json!({ "path": "/guarded" })),
+        put(Kind::Policy, 5, json!({ "kind": "from-the-future", "scope": { "route": id(4) } })),
+        put(Kind::Policy, 6, json!({ "kind": "rate-limit", "newer": 1, "scope": { "route": id(4) } })),
+        route(7, 100, json!({ "path": "/" })),
+    ];
+    let (snapshot, problems) = Snapshot::compile(&changes, Revisions { identity: 3, traffic: 3 }, Registry::standard());
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert_eq!(snapshot.revisions().traffic, 3);
+    let closed = |path: &str| match request(&format!("GET {path}"), &[]).lookup(&snapshot) {
+        Lookup::Found(found) => {
+            matches!(found.route.action, Action::Closed(_))
+                || found.route.chain.links().any(|link| link.kind == "closed")
+        }
+        _ => panic!("no route for {path}"),
+    };
+    let all: Vec<bool> = ["/good", "/lost", "/new", "/guarded", "/else"].into_iter().map(closed).collect();
+    assert_eq!(all, [false, true, true, true, false]);
+    // the next delta heals it
+    let healed = advance(
+        &snapshot,
+        &delta(vec![delete(Kind::Policy, 5), delete(Kind::Policy, 6), route(3, 100, json!({ "path": "/new" }))]),
+    )
+    .expect("right");
+    assert!(!healed.describe().contains("Closed(\"it can't be read"), "{}", healed.describe());
+    assert!(!healed.describe().contains("Screen:closed"));
+}
+
+#[test]
+fn a_former_snapshot_is_freed_by_who_publishes() {
+    let live = Live::new(Arc::new(Snapshot::empty(Registry::standard())));
+    let held = live.current();
+    let before = live.version();
+    live.publish(Arc::new(snapshot(vec![service(1)])));
+    assert_ne!(live.version(), before);
+    assert_eq!(live.collect(), 1);
+    drop(held);
+    assert_eq!(live.collect(), 0);
+}
