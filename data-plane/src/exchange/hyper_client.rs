@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{RequestBody, Stream};
-use super::gate::strip_answer;
+use super::header_policy::strip_answer;
 use crate::limits::Limits;
 
 /// A connection to a target. Dropped, it is closed, whatever is under way on it.

@@ -9,6 +9,7 @@
 
 pub(crate) mod body;
 pub(crate) mod gate;
+pub(crate) mod header_policy;
 pub(crate) mod host;
 pub(crate) mod hyper_client;
 pub(crate) mod hyper_server;
