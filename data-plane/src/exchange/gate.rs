@@ -14,6 +14,7 @@ use tidegate_policy::RequestHead;
 
 use super::header_policy::sort_out;
 use super::host::Host;
+use crate::edge::Trust;
 use crate::limits::Limits;
 use crate::proxy::GatewayError;
 
@@ -21,7 +22,7 @@ use crate::proxy::GatewayError;
 ///
 /// # Errors
 /// Why it is refused.
-pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<RequestHead, GatewayError> {
+pub(crate) fn admit(parts: Parts, limits: &Limits, peer: Trust) -> Result<RequestHead, GatewayError> {
     let Parts { method, uri, version, mut headers, .. } = parts;
     if method == Method::CONNECT || method == Method::TRACE {
         return Err(GatewayError::MethodRefused);
@@ -44,7 +45,7 @@ pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<RequestHead, Gatewa
     }
     one_host(&headers, version)?;
     let target = canonical(target)?;
-    sort_out(&mut headers, version)?;
+    sort_out(&mut headers, version, peer)?;
     Ok(RequestHead { method, target, headers })
 }
 

@@ -1,13 +1,14 @@
-//! Which headers go on, both ways.
+//! Which headers go on, both ways. The page for users is docs/guide/headers.md.
 //!
-//! What belongs to a connection stays on it, what only the gateway may say is dropped where another says it, and a name that an
-//! upstream may read as another's is dropped too.
+//! What belongs to a connection stays on it; what only the gateway or a trusted proxy may say is dropped where another says it;
+//! a name that an upstream may read as another's is dropped too. What the gateway adds, it adds after that.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, COOKIE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
+use crate::edge::Trust;
 use crate::proxy::GatewayError;
 
 /// What becomes of a header of a request.
@@ -15,6 +16,8 @@ enum Fate {
     Stays,
     /// It belongs to the connection, or only the gateway may set it, or upstreams may read its name as another's.
     Goes,
+    /// Upstreams that stand behind proxies take it for the truth: it stays if a trusted proxy says it.
+    OfProxies,
     /// It belongs to the connection and names others that do.
     Connection,
     TransferEncoding,
@@ -25,35 +28,72 @@ enum Fate {
 fn fate(name: &HeaderName) -> Fate {
     let name = name.as_str().as_bytes();
     match name {
-        b"te" | b"trailer" | b"upgrade" | b"keep-alive" | b"proxy-connection" | b"http2-settings" => Fate::Goes,
+        b"te" | b"trailer" | b"upgrade" | b"keep-alive" | b"http2-settings" => Fate::Goes,
+        b"proxy-connection" | b"proxy-authorization" => Fate::Goes,
         b"connection" => Fate::Connection,
         b"transfer-encoding" => Fate::TransferEncoding,
         b"expect" => Fate::Expect,
         b"cookie" => Fate::Cookie,
         b"forwarded" => Fate::Goes,
+        b"x-real-ip"
+        | b"x-client-ip"
+        | b"x-cluster-client-ip"
+        | b"true-client-ip"
+        | b"cf-connecting-ip"
+        | b"fastly-client-ip" => Fate::OfProxies,
+        // another path than the one that was routed
+        b"x-original-url" | b"x-rewrite-url" => Fate::OfProxies,
         _ if name[0] == b'x' && is_ours(name) => Fate::Goes,
         _ if name.contains(&b'_') => Fate::Goes,
         _ => Fate::Stays,
     }
 }
 
-/// What the gateway tells upstreams, and nobody else may.
-fn is_ours(name: &[u8]) -> bool {
+/// What the gateway tells upstreams, and nobody else may. What trusted proxies say by these names was read before.
+pub(crate) fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b"x-forwarded-") || name.starts_with(b"x-consumer-") || name == b"x-credential-id"
+}
+
+/// What a sender can't call its connection's own: what says where a message goes, how it is framed, what it is and by whose right, and
+/// what is known of its way. All of it is for whoever reads the message (RFC 9110 §7.6.1).
+pub(crate) fn is_for_all(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"host"
+            | b"content-length"
+            | b"content-type"
+            | b"content-encoding"
+            | b"content-range"
+            | b"range"
+            | b"authorization"
+            | b"cookie"
+            | b"set-cookie"
+            | b"www-authenticate"
+            | b"origin"
+            | b"cache-control"
+            | b"date"
+            | b"location"
+            | b"vary"
+            | b"via"
+            | b"traceparent"
+            | b"tracestate"
+            | b"x-request-id"
+    )
 }
 
 /// One pass over the headers of a request; nothing is looked up that is not there.
 ///
 /// # Errors
 /// The framing or an expectation can't be met.
-pub(crate) fn sort_out(headers: &mut HeaderMap, version: Version) -> Result<(), GatewayError> {
+pub(crate) fn sort_out(headers: &mut HeaderMap, version: Version, peer: Trust) -> Result<(), GatewayError> {
     let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
     let mut crumbs = false;
     let mut connection = false;
     for name in headers.keys() {
         match fate(name) {
             Fate::Stays => continue,
-            Fate::Goes => {}
+            Fate::OfProxies if peer == Trust::Proxy => continue,
+            Fate::Goes | Fate::OfProxies => {}
             Fate::Connection => connection = true,
             Fate::TransferEncoding => only_chunked(headers)?,
             Fate::Expect => only_continue(headers)?,
@@ -89,7 +129,7 @@ fn only_continue(headers: &HeaderMap) -> Result<(), GatewayError> {
     if headers.get_all(EXPECT).iter().all(known) { Ok(()) } else { Err(GatewayError::ExpectationFailed) }
 }
 
-/// Headers that the sender calls its connection's own. What frames the message and says where it goes is not its to drop.
+/// Headers that the sender calls its connection's own.
 fn named_by_connection(headers: &HeaderMap, going: &mut SmallVec<[HeaderName; 8]>) {
     for line in headers.get_all(CONNECTION) {
         for token in line.as_bytes().split(|b| *b == b',') {
@@ -99,8 +139,7 @@ fn named_by_connection(headers: &HeaderMap, going: &mut SmallVec<[HeaderName; 8]
                 continue;
             }
             if let Ok(name) = HeaderName::from_bytes(token)
-                && name != HOST
-                && name != CONTENT_LENGTH
+                && !is_for_all(name.as_str().as_bytes())
             {
                 going.push(name);
             }
@@ -125,7 +164,13 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
     for name in headers.keys() {
         match name.as_str().as_bytes() {
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"trailer"
+            b"connection"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"proxy-authenticate"
+            | b"transfer-encoding"
+            | b"te"
+            | b"trailer"
             | b"upgrade" => {
                 going.push(name.clone());
             }

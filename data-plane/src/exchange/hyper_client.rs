@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{RequestBody, Stream};
 use super::header_policy::strip_answer;
+use crate::edge::via;
 use crate::limits::Limits;
 
 /// A connection to a target. Dropped, it is closed, whatever is under way on it.
@@ -112,6 +113,7 @@ fn answer(response: Response<Stream>) -> Result<Answer, SendError> {
         return Err(SendError::Invalid);
     }
     strip_answer(&mut headers);
+    via::append(&mut headers, parts.version);
     Ok(Answer { head: ResponseHead { status, headers, origin: Origin::Upstream }, body })
 }
 

@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 use super::body::{RequestBody, ResponseBody, Stream};
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
+use crate::edge::Caller;
 use crate::limits::Limits;
 use crate::proxy;
 use crate::worker::Worker;
@@ -106,7 +107,10 @@ fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request:
     let underway = Underway::begin(connection, task);
     let (parts, body) = request.into_parts();
     let body = RequestBody::new(body, underway.exchange());
-    Arrived { head: gate::admit(parts, worker.limits()), body, underway }
+    let (limits, peer) = (worker.limits(), connection.peer());
+    // before the gate drops what only trusted proxies may say
+    let caller = Caller::of(peer, parts.version, &parts.headers, worker.edge(), limits.forwarded_hops_max);
+    Arrived { head: gate::admit(parts, limits, peer.trust), body, caller, underway }
 }
 
 async fn respond(worker: &Rc<Worker>, arrived: Arrived) -> Result<Response<ResponseBody>, Infallible> {

@@ -19,6 +19,7 @@ use tidegate_policy::{RequestHead, ResponseHead};
 
 use self::body::{RequestBody, ResponseBody};
 use self::watch::Underway;
+use crate::edge::Caller;
 use crate::proxy::GatewayError;
 
 /// A request that arrived.
@@ -27,6 +28,8 @@ pub(crate) struct Arrived {
     pub(crate) head: Result<RequestHead, GatewayError>,
     /// Its body.
     pub(crate) body: RequestBody,
+    /// Whom it came from.
+    pub(crate) caller: Caller,
     /// Its place in the watch.
     pub(crate) underway: Underway,
 }

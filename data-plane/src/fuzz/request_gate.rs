@@ -4,7 +4,9 @@ use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Version};
 use tidegate_policy::RequestHead;
 
+use crate::edge::Trust;
 use crate::exchange::gate::admit;
+use crate::exchange::header_policy::is_for_all;
 use crate::exchange::host::Host;
 use crate::limits::Limits;
 
@@ -13,7 +15,7 @@ pub fn request_gate(data: &[u8]) {
     let Some((version, head)) = request(data) else { return };
     let limits = Limits::default();
     let (lines, all) = (head.headers().len(), head.headers().clone());
-    let Ok(admitted) = admit(head.into_parts().0, &limits) else { return };
+    let Ok(admitted) = admit(head.into_parts().0, &limits, Trust::Stranger) else { return };
     assert!(lines <= limits.header_count_max);
     is_in_one_form(&admitted, version);
     for (name, value) in &all {
@@ -27,7 +29,7 @@ pub fn request_gate(data: &[u8]) {
     assert!(all.get_all(TRANSFER_ENCODING).iter().count() <= 1, "two Transfer-Encoding lines");
     for named in all.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')) {
         let named = named.trim_ascii();
-        let kept = [&b"host"[..], b"content-length"].iter().any(|kept| named.eq_ignore_ascii_case(kept));
+        let kept = is_for_all(&named.to_ascii_lowercase());
         let there = HeaderName::from_bytes(named).is_ok_and(|name| admitted.headers.contains_key(name));
         assert!(kept || !there || named.eq_ignore_ascii_case(b"close") || named.eq_ignore_ascii_case(b"keep-alive"));
     }

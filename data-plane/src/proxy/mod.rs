@@ -24,8 +24,8 @@ use crate::worker::Worker;
 
 /// Answers a request.
 pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
-    let Arrived { head, body, underway } = arrived;
-    let mut visit = Visit::new(worker, underway);
+    let Arrived { head, body, caller, underway } = arrived;
+    let mut visit = Visit::new(worker, underway, caller);
     let outcome = match head {
         Ok(head) => pass(&mut visit, head, body).await,
         Err(refused) => Err(refused.into()),
@@ -38,6 +38,7 @@ pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
 
 /// Leads a request to its upstream.
 async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Forwarded, Box<Reply>> {
+    visit.join_trace(&mut head);
     let place = visit.find_route(&head)?;
     visit.policies_see_request(&mut head).await?;
     let body = body::towards_upstream(visit, &place, &mut head, body).await?;

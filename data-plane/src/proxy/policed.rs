@@ -1,5 +1,6 @@
 //! A request on a route with policies: its way through the chain.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ impl Policed {
         view: &View,
         worker: &Worker,
         request_id: RequestId,
+        client: IpAddr,
         route: &Rc<Route>,
         exchange: &Rc<Exchange>,
     ) -> Box<Self> {
@@ -33,7 +35,7 @@ impl Policed {
             ports: worker.ports().clone(),
             directory: view.directory.clone(),
             request_id,
-            client: exchange.connection.peer,
+            client,
             route: route.compiled.facts,
             principal: Principal::default(),
             quotas: Quotas::new(),

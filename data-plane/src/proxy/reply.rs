@@ -8,7 +8,7 @@ use tidegate_policy::{Origin, Reply, RequestId, ResponseHead};
 static PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The head and the body.
-pub(super) fn write(reply: &Reply, id: RequestId) -> (ResponseHead, Bytes) {
+pub(super) fn write(reply: &Reply, id: &RequestId) -> (ResponseHead, Bytes) {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let title = reply.status.canonical_reason().unwrap_or("Error");
     let members = reply.members.as_ref().map_or_else(String::new, |members| format!(",{members}"));
