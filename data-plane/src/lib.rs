@@ -3,6 +3,7 @@
 //! A request's way begins in `listener`, and is told by `proxy::handle`; [`node`] is the one file that sees all of it.
 
 pub mod config_sync;
+mod edge;
 mod exchange;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
@@ -16,6 +17,7 @@ pub mod telemetry;
 mod upstream;
 mod worker;
 
+pub use edge::InvalidNetwork;
 pub use proxy::GatewayError;
 pub use upstream::{Connector, TcpConnector};
 pub use worker::{Parts, Worker};

@@ -70,6 +70,12 @@ limits! {
         h2_stream_window_bytes: u32 = 256 << 10;
         /// How much of all bodies of one HTTP/2 connection may be under way.
         h2_connection_window_bytes: u32 = 1 << 20;
+        /// How many addresses of the way that trusted proxies tell are followed. Then the last one that was reached counts as the caller.
+        forwarded_hops_max: usize = 32;
+        /// How often a request may have passed a Tidegate before: `508 loop_detected`.
+        own_hops_max: usize = 10;
+        /// The largest `tracestate` that goes on; a larger one is dropped.
+        tracestate_bytes_max: usize = 2 << 10;
         /// How many new connections may wait to be accepted, for each worker.
         listen_backlog: u32 = 4096;
     }

@@ -33,6 +33,7 @@ use crate::upstream::TcpConnector;
 use crate::worker::{Parts, Worker};
 
 pub use crate::config_sync::ControlLink;
+pub use crate::edge::{Edge, Network, ProxyProtocol, TraceContext, TrustedHeaders, TrustedProxies};
 pub use crate::limits::Limits;
 pub use crate::ports::counters::Counters;
 
@@ -57,6 +58,8 @@ pub struct Config {
     pub counters: Counters,
     /// Every default of the node.
     pub limits: Limits,
+    /// Whom it believes of callers.
+    pub edge: Edge,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
 }
@@ -110,8 +113,9 @@ struct Node {
 
 impl Node {
     fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
-        let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, limits, .. } =
-            config;
+        let Config {
+            name, labels, data_dir, proxy_listen, status_listen, control: link, counters, limits, edge, ..
+        } = config;
         let listeners = tcp::listen_for(config.workers.max(1), proxy_listen, limits.listen_backlog)
             .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
         let status = std::net::TcpListener::bind(status_listen)
@@ -139,7 +143,7 @@ impl Node {
         background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), control.handle());
 
         let stop_workers = CancellationToken::new();
-        let started = start_workers(listeners, &page, &limits, &stop_workers);
+        let started = start_workers(listeners, &page, (&limits, &edge), &stop_workers);
         let (workers, ended) = started.inspect_err(|_| stop_workers.cancel())?;
         info!(workers = workers.len(), status = %at.status, "serving callers on {}", at.proxy);
         if let Some(tell) = config.ready {
@@ -186,7 +190,7 @@ impl Node {
 fn start_workers(
     listeners: Vec<std::net::TcpListener>,
     page: &Page,
-    limits: &Limits,
+    (limits, edge): (&Limits, &Edge),
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<JoinHandle<()>>, Ended)> {
     let (tell, mut ended) = mpsc::unbounded_channel();
@@ -200,6 +204,7 @@ fn start_workers(
             clock: Arc::new(SystemClock),
             compute: page.compute.clone(),
             limits: limits.clone(),
+            edge: edge.clone(),
             cells: cells.clone(),
             workers,
         };

@@ -9,15 +9,14 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use http::HeaderValue;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal, RequestId, RouteFacts,
+    Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal, RouteFacts,
 };
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::edge::{Edge, Ids, Ports as ToldPorts};
 use crate::exchange::h2_client;
 use crate::exchange::hyper_client::Opener;
 use crate::exchange::hyper_server::Server;
@@ -39,6 +38,8 @@ pub struct Parts {
     pub compute: Arc<dyn Compute>,
     /// Time-outs and limits.
     pub limits: Limits,
+    /// Whom it believes.
+    pub edge: Edge,
     /// Where it counts.
     pub cells: Arc<Cells>,
     /// How many workers share the node's caps.
@@ -52,18 +53,20 @@ pub struct Worker {
     view: RefCell<Rc<View>>,
     ports: Rc<Ports>,
     limits: Limits,
+    edge: Edge,
     cells: Arc<Cells>,
     watch: Rc<Watch>,
     pools: Pools,
     dial: Rc<dyn Dial>,
     server: Server,
     ids: Ids,
+    told_ports: ToldPorts,
 }
 
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, limits, cells, workers } = parts;
+        let Parts { live, counters, clock, compute, limits, edge, cells, workers } = parts;
         Rc::new(Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
@@ -78,7 +81,9 @@ impl Worker {
             }),
             server: Server::new(&limits),
             ids: Ids::new(),
+            told_ports: ToldPorts::new(),
             limits,
+            edge,
             cells,
         })
     }
@@ -158,8 +163,16 @@ impl Worker {
         &self.server
     }
 
-    pub(crate) fn request_id(&self) -> (RequestId, HeaderValue) {
-        self.ids.next()
+    pub(crate) fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    pub(crate) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    pub(crate) fn told_ports(&self) -> &ToldPorts {
+        &self.told_ports
     }
 }
 
@@ -245,35 +258,5 @@ impl Hasher for SlotHash {
 
     fn write_u64(&mut self, slot: u64) {
         self.0 = (self.0 ^ slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// Gives each request an id that no other has: a part by chance for the worker, a part that is counted.
-struct Ids {
-    high: u32,
-    low: Cell<u64>,
-    /// Ids lie side by side in one piece of memory until it is full.
-    text: RefCell<BytesMut>,
-}
-
-const ID_BYTES: usize = 24;
-
-impl Ids {
-    fn new() -> Self {
-        Ids { high: rand::random(), low: Cell::new(rand::random()), text: RefCell::default() }
-    }
-
-    fn next(&self) -> (RequestId, HeaderValue) {
-        // an odd step: all numbers are gone through before one comes again, and neighbours do not look alike
-        let low = self.low.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.low.set(low);
-        let id = RequestId::new(self.high, low);
-        let mut text = self.text.borrow_mut();
-        if text.capacity() < ID_BYTES {
-            *text = BytesMut::with_capacity(64 * ID_BYTES);
-        }
-        text.extend_from_slice(id.as_str().as_bytes());
-        let value = HeaderValue::from_maybe_shared(text.split().freeze());
-        (id, value.expect("hexadecimal digits are header characters"))
     }
 }

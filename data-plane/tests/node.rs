@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidegate_data_plane::node::{Config, ControlLink, Counters, Limits, Ready, run};
+use tidegate_data_plane::node::{Config, ControlLink, Counters, Edge, Limits, Ready, run};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,7 @@ fn start(workers: usize, limits: Limits) -> Node {
         control: ControlLink::Remote { endpoints: Vec::new(), join_token_file: None },
         counters: Counters::Local,
         limits,
+        edge: Edge::default(),
         ready: Some(ready),
     };
     let stop = CancellationToken::new();
@@ -123,6 +124,7 @@ fn a_port_that_is_taken_is_said() {
         control: ControlLink::Remote { endpoints: Vec::new(), join_token_file: None },
         counters: Counters::Local,
         limits: Limits::default(),
+        edge: Edge::default(),
         ready: None,
     };
     let error = run(config, CancellationToken::new()).unwrap_err();

@@ -16,6 +16,10 @@ const TARGETS: &[(&str, &str)] = &[
     ("canonical_path", "the one form of a path"),
     ("router", "routes and a request, beside a scan over all routes"),
     ("request_gate", "heads of requests"),
+    ("header_policy", "headers, both ways"),
+    ("forwarded", "whom a caller says to be, before what a trusted proxy appends"),
+    ("proxy_protocol", "the first bytes of a connection, and how they are cut"),
+    ("trace_context", "traces that requests come with"),
 ];
 
 /// How long each target runs where nothing is said.

@@ -8,15 +8,15 @@ use tidegate_control_plane::app;
 use tidegate_data_plane::node;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::logging::Logging;
 use super::parts::Parts;
 use super::screen;
 use crate::settings::{
     ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONTROL_PLANE, DATA_DIR, DATABASE_URL, DRAIN_DELAY, JOIN_TOKEN_IN,
-    JOIN_TOKEN_OUT, LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE,
-    STATUS_LISTEN, STREAM_LISTEN, Settings, WORKERS,
+    JOIN_TOKEN_OUT, LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL,
+    SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings, TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
 };
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
@@ -54,6 +54,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
         control: node::ControlLink::InProcess(streams),
         counters: node::Counters::Local,
         limits: limits(settings),
+        edge: edge(settings),
         ready: Some(node_ready),
     };
     run(multi_thread(STANDALONE_CONTROL_THREADS)?, async {
@@ -68,6 +69,29 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
 /// The defaults of a node, and what of them was set.
 fn limits(settings: &Settings) -> node::Limits {
     node::Limits { drain_delay: settings.duration(&DRAIN_DELAY), ..node::Limits::default() }
+}
+
+/// Whom a node believes of its callers.
+fn edge(settings: &Settings) -> node::Edge {
+    let networks = settings.networks(&TRUSTED_PROXIES);
+    if let Some(everything) = networks.iter().find(|network| network.is_everything()) {
+        warn!("--trusted-proxies {everything}: whoever reaches this node is believed, and can say to be anyone");
+    }
+    node::Edge {
+        trusted: networks.into_iter().collect(),
+        headers: match settings.string(&TRUSTED_HEADERS).as_str() {
+            "forwarded" => node::TrustedHeaders::Forwarded,
+            _ => node::TrustedHeaders::XForwarded,
+        },
+        proxy_protocol: match settings.string(&PROXY_PROTOCOL).as_str() {
+            "require" => node::ProxyProtocol::Require,
+            _ => node::ProxyProtocol::Off,
+        },
+        trace_context: match settings.string(&TRACE_CONTEXT).as_str() {
+            "off" => node::TraceContext::Off,
+            _ => node::TraceContext::On,
+        },
+    }
 }
 
 /// One of the control planes of a cluster.
@@ -113,6 +137,7 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Resul
         },
         counters: settings.text(&REDIS_URL).map_or(node::Counters::Local, |url| node::Counters::Redis(url.to_owned())),
         limits: node::Limits { redis_wait: settings.duration(&REDIS_TIMEOUT), ..limits(settings) },
+        edge: edge(settings),
         ready: Some(ready),
     };
     let runtime = Builder::new_current_thread().enable_all().build().context("the runtime could not be started")?;

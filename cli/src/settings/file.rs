@@ -74,6 +74,10 @@ fn values(setting: &Setting, value: Value) -> Result<Vec<String>, String> {
             pairs.into_iter().map(|(key, value)| Ok(format!("{key}={}", scalar(value)?))).collect()
         }
         Value::Array(_) => Err("one value is wanted, not a list".to_owned()),
+        // YAML takes `on` and `off` for more than words
+        Value::Bool(is_on) if matches!(setting.form, super::Form::OneOf(words) if words.contains(&"off")) => {
+            Ok(vec![if is_on { "on" } else { "off" }.to_owned()])
+        }
         // as on the command line, commas separate
         one if setting.form.many() => Ok(scalar(one)?.split(',').map(str::to_owned).collect()),
         one => Ok(vec![scalar(one)?]),
@@ -114,6 +118,16 @@ mod tests {
             assert_eq!(said[0].1, ["a=1", "b=2"], "{text}");
         }
         assert!(problems(Verb::DataPlane, "# nothing yet\n").is_empty());
+    }
+
+    #[test]
+    fn on_and_off_are_words_whatever_yaml_takes_them_for() {
+        for (text, word) in
+            [("trace-context: off", "off"), ("trace-context: 'off'", "off"), ("trace-context: on", "on")]
+        {
+            let said = parse(Verb::Standalone, "f.yaml", text, &mut Vec::new());
+            assert_eq!(said[0].1, [word], "{text}");
+        }
     }
 
     #[test]

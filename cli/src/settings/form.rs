@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tidegate_data_plane::node::Network;
 use tidegate_model::{Name, Span};
 use url::Url;
 
@@ -24,6 +25,8 @@ pub(crate) enum Form {
     Name,
     /// Pairs of key and value, any number.
     Labels,
+    /// Networks of IP addresses, any number.
+    Networks,
     /// A log level, or levels by target.
     Level,
     /// One of a few words.
@@ -35,7 +38,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 impl Form {
     /// Whether a setting may be given more than once.
     pub(crate) fn many(self) -> bool {
-        matches!(self, Form::Endpoints | Form::Labels)
+        matches!(self, Form::Endpoints | Form::Labels | Form::Networks)
     }
 
     /// Whether a value may hold a password.
@@ -60,6 +63,7 @@ impl Form {
             Form::Endpoints => endpoint(text).map(drop),
             Form::Name => text.parse::<Name>().map(drop).map_err(|e| e.to_string()),
             Form::Labels => label(text).map(drop),
+            Form::Networks => network(text).map(drop),
             Form::Level => text.split(',').try_for_each(|part| level(part.trim())),
             Form::OneOf(words) if words.contains(&text) => Ok(()),
             Form::OneOf(words) => Err(format!("it is none of {}", quoted(words))),
@@ -87,6 +91,11 @@ pub(super) fn label(text: &str) -> Result<(&str, &str), String> {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim(), value.trim())),
         _ => Err("it does not read `key=value`".to_owned()),
     }
+}
+
+/// A network of IP addresses.
+pub(super) fn network(text: &str) -> Result<Network, String> {
+    text.trim().parse::<Network>().map_err(|e| e.to_string())
 }
 
 /// The address of a config stream; the port may be left out.
@@ -188,6 +197,10 @@ mod tests {
             (Form::Name, "a b", Some("name")),
             (Form::Labels, "zone=eu", None),
             (Form::Labels, "zone", Some("key=value")),
+            (Form::Networks, "10.0.0.0/8", None),
+            (Form::Networks, "2001:db8::1", None),
+            (Form::Networks, "10.0.0.1/8", Some("write `10.0.0.0/8`, or `10.0.0.1`")),
+            (Form::Networks, "balancer", Some("it is not a network, such as `10.0.0.0/8`")),
             (Form::Level, "info,hyper=debug", None),
             (Form::Level, "inof", Some("`inof`")),
             (Form::Level, "info,hyper=loud", Some("`loud`")),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use tidegate_data_plane::node::Network;
 use tidegate_model::{Name, Span};
 
 use super::form;
@@ -191,6 +192,11 @@ impl Settings {
     pub(crate) fn labels(&self, setting: &Setting) -> BTreeMap<String, String> {
         let pairs = self.told(setting).values.iter().map(|text| form::label(text).expect("it was checked"));
         pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Networks.
+    pub(crate) fn networks(&self, setting: &Setting) -> Vec<Network> {
+        self.told(setting).values.iter().map(|text| form::network(text).expect("it was checked")).collect()
     }
 
     /// What was said for a setting and by whom, for a message: `--proxy-listen 0.0.0.0:8000`.

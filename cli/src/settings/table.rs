@@ -21,6 +21,47 @@ pub(crate) static PROXY_LISTEN: Setting = Setting {
     help: "Where callers reach the APIs behind the gateway",
 };
 
+pub(crate) static PROXY_PROTOCOL: Setting = Setting {
+    name: "proxy-protocol",
+    value: "WHEN",
+    verbs: WITH_PROXY,
+    group: Listeners,
+    form: Form::OneOf(&["off", "require"]),
+    fallback: Fixed("off"),
+    help: "require: every connection to --proxy-listen begins with a PROXY protocol header (version 1 or 2), else it is closed. \
+           Let callers reach the port through the balancer only, or name the balancer by --trusted-proxies",
+};
+
+pub(crate) static TRUSTED_PROXIES: Setting = Setting {
+    name: "trusted-proxies",
+    value: "NETWORK",
+    verbs: WITH_PROXY,
+    group: Listeners,
+    form: Form::Networks,
+    fallback: Unset("none"),
+    help: "Proxies in front that are believed when they say who the caller is: 10.0.0.0/8, 192.0.2.7. Repeat it or separate by commas",
+};
+
+pub(crate) static TRUSTED_HEADERS: Setting = Setting {
+    name: "trusted-headers",
+    value: "FAMILY",
+    verbs: WITH_PROXY,
+    group: Listeners,
+    form: Form::OneOf(&["x-forwarded", "forwarded"]),
+    fallback: Fixed("x-forwarded"),
+    help: "How trusted proxies say it: by X-Forwarded-For, -Proto, -Host and -Port, or by Forwarded (RFC 7239). The other is never believed",
+};
+
+pub(crate) static TRACE_CONTEXT: Setting = Setting {
+    name: "trace-context",
+    value: "WHETHER",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::OneOf(&["on", "off"]),
+    fallback: Fixed("on"),
+    help: "on: the node is a hop in W3C traces, and begins one where none comes. off: traceparent and tracestate pass as they come",
+};
+
 pub(crate) static ADMIN_LISTEN: Setting = Setting {
     name: "admin-listen",
     value: "ADDRESS",
@@ -225,6 +266,9 @@ pub(crate) static LOG_FORMAT: Setting = Setting {
 /// In the order in which help shows them.
 pub(super) static SETTINGS: &[&Setting] = &[
     &PROXY_LISTEN,
+    &PROXY_PROTOCOL,
+    &TRUSTED_PROXIES,
+    &TRUSTED_HEADERS,
     &ADMIN_LISTEN,
     &STREAM_LISTEN,
     &STATUS_LISTEN,
@@ -243,6 +287,7 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &LABEL,
     &WORKERS,
     &DRAIN_DELAY,
+    &TRACE_CONTEXT,
     &LOG_LEVEL,
     &LOG_FORMAT,
 ];

@@ -59,6 +59,38 @@ const ROWS: &[Row] = &[
         default: Some("log-format: text"),
     },
     Row {
+        verb: "standalone",
+        name: "trusted-proxies",
+        flag: "10.0.0.0/8,192.0.2.7",
+        variable: "192.0.2.8,192.0.2.9",
+        file: ("[192.0.2.1, 192.0.2.2]", "192.0.2.1, 192.0.2.2"),
+        default: Some("# trusted-proxies:"),
+    },
+    Row {
+        verb: "data-plane",
+        name: "trusted-headers",
+        flag: "forwarded",
+        variable: "x-forwarded",
+        file: ("forwarded", "forwarded"),
+        default: Some("trusted-headers: x-forwarded"),
+    },
+    Row {
+        verb: "standalone",
+        name: "proxy-protocol",
+        flag: "require",
+        variable: "off",
+        file: ("require", "require"),
+        default: Some("proxy-protocol: off"),
+    },
+    Row {
+        verb: "standalone",
+        name: "trace-context",
+        flag: "off",
+        variable: "on",
+        file: ("off", "off"),
+        default: Some("trace-context: on"),
+    },
+    Row {
         verb: "data-plane",
         name: "redis-url",
         flag: "redis://a:1",
@@ -119,7 +151,9 @@ fn flags_come_before_the_environment_before_the_file_before_the_defaults() {
     for row in ROWS {
         let name = row.name;
         let listed = |text: &str| match name {
-            "label" => format!("[\"{}\"]", text.replace(", ", ",").replace(',', "\", \"")).replace('"', ""),
+            "label" | "trusted-proxies" => {
+                format!("[\"{}\"]", text.replace(", ", ",").replace(',', "\", \"")).replace('"', "")
+            }
             _ => text.to_owned(),
         };
         let variable = name.replace('-', "_").to_uppercase();
@@ -234,6 +268,9 @@ fn what_does_not_go_together_is_refused() {
         (&["standalone", "--proxy-tls-listen", "0.0.0.0:8443"], "TLS on the proxy comes with certificates"),
         (&["standalone", "--config", "nowhere.yaml"], "--config nowhere.yaml: No such file"),
         (&["data-plane", "--control-plane", "http://cp"], "starts with `https://`"),
+        (&["standalone", "--trusted-proxies", "10.0.0.1/8"], "write `10.0.0.0/8`, or `10.0.0.1` for the one address"),
+        (&["standalone", "--trusted-proxies", "lb.internal"], "--trusted-proxies lb.internal: it is not a network"),
+        (&["standalone", "--proxy-protocol", "optional"], "it is none of `off` or `require`"),
         (&["standalone", "--frobnicate"], "--frobnicate"),
         (&["keys", "issue"], "<CONSUMER>"),
     ] {

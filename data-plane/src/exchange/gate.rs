@@ -4,17 +4,18 @@
 //! nothing is left, equal Content-Lengths become one). What passes is in one form: a canonical path, one Host, no header that
 //! belongs to the connection, none that only the gateway may set.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use bytes::{BufMut, BytesMut};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use smallvec::SmallVec;
+use http::{HeaderMap, HeaderValue, Method, Version};
 use tidegate_model::canonical_path;
 use tidegate_policy::RequestHead;
 
+use super::header_policy::sort_out;
 use super::host::Host;
-use super::{Asks, Upgrade, grpc, websocket};
+use super::{Asks, Upgrade, grpc};
+use crate::edge::Trust;
 use crate::limits::Limits;
 use crate::proxy::GatewayError;
 
@@ -24,6 +25,8 @@ pub(crate) struct Manner {
     pub(crate) has_body: bool,
     /// It is an extended CONNECT for WebSocket (RFC 8441).
     pub(crate) connects_websocket: bool,
+    /// Whose connection it came by.
+    pub(crate) peer: Trust,
 }
 
 /// Lets a request in, or says why not; and what it asks for.
@@ -120,150 +123,4 @@ pub(crate) fn join_target(path: &[&str], query: Option<&str>) -> Option<PathAndQ
         text.put_slice(query.as_bytes());
     }
     PathAndQuery::from_maybe_shared(text.freeze()).ok()
-}
-
-/// What becomes of a header of a request.
-enum Fate {
-    Stays,
-    /// It says what comes behind the body.
-    StaysWithBody,
-    /// It belongs to the connection, or only the gateway may set it, or upstreams may read its name as another's.
-    Goes,
-    /// It belongs to the connection and names others that do.
-    Connection,
-    TransferEncoding,
-    Expect,
-    Cookie,
-    Te,
-    Upgrade,
-}
-
-fn fate(name: &HeaderName) -> Fate {
-    let name = name.as_str().as_bytes();
-    match name {
-        b"keep-alive" | b"proxy-connection" | b"http2-settings" => Fate::Goes,
-        b"te" => Fate::Te,
-        b"upgrade" => Fate::Upgrade,
-        b"trailer" => Fate::StaysWithBody,
-        b"connection" => Fate::Connection,
-        b"transfer-encoding" => Fate::TransferEncoding,
-        b"expect" => Fate::Expect,
-        b"cookie" => Fate::Cookie,
-        b"forwarded" => Fate::Goes,
-        _ if name[0] == b'x' && is_ours(name) => Fate::Goes,
-        _ if name.contains(&b'_') => Fate::Goes,
-        _ => Fate::Stays,
-    }
-}
-
-/// What the gateway tells upstreams, and nobody else may.
-fn is_ours(name: &[u8]) -> bool {
-    name.starts_with(b"x-forwarded-") || name.starts_with(b"x-consumer-") || name == b"x-credential-id"
-}
-
-/// One pass over the headers; nothing is looked up that is not there. Tells whether WebSocket is asked for.
-fn sort_out(headers: &mut HeaderMap, version: Version, manner: Manner, asks: &mut Asks) -> Result<bool, GatewayError> {
-    let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
-    let mut crumbs = false;
-    let mut connection = false;
-    let mut upgrade = false;
-    for name in headers.keys() {
-        match fate(name) {
-            Fate::Stays => continue,
-            Fate::StaysWithBody if manner.has_body => continue,
-            Fate::Goes | Fate::StaysWithBody => {}
-            Fate::Connection => connection = true,
-            Fate::TransferEncoding => only_chunked(headers)?,
-            Fate::Expect => only_continue(headers)?,
-            Fate::Cookie => {
-                crumbs = version == Version::HTTP_2;
-                continue;
-            }
-            Fate::Te => asks.trailers = names_token(headers, &TE, b"trailers"),
-            Fate::Upgrade => upgrade = version == Version::HTTP_11,
-        }
-        going.push(name.clone());
-    }
-    let upgrade = upgrade && websocket::is_named(headers) && names_token(headers, &CONNECTION, b"upgrade");
-    if connection {
-        named_by_connection(headers, &mut going);
-    }
-    for name in going {
-        headers.remove(name);
-    }
-    if crumbs {
-        join_crumbs(headers);
-    }
-    Ok(upgrade)
-}
-
-/// Whether a list names this.
-fn names_token(headers: &HeaderMap, list: &HeaderName, token: &[u8]) -> bool {
-    let lines = headers.get_all(list).iter();
-    lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).any(|one| one.trim_ascii().eq_ignore_ascii_case(token))
-}
-
-fn only_chunked(headers: &HeaderMap) -> Result<(), GatewayError> {
-    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
-    match (lines.next(), lines.next()) {
-        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(GatewayError::TransferEncodingInvalid),
-    }
-}
-
-fn only_continue(headers: &HeaderMap) -> Result<(), GatewayError> {
-    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(EXPECT).iter().all(known) { Ok(()) } else { Err(GatewayError::ExpectationFailed) }
-}
-
-/// Headers that the sender calls its connection's own. What frames the message and says where it goes is not its to drop.
-pub(crate) fn named_by_connection(headers: &HeaderMap, going: &mut SmallVec<[HeaderName; 8]>) {
-    for line in headers.get_all(CONNECTION) {
-        for token in line.as_bytes().split(|b| *b == b',') {
-            let token = token.trim_ascii();
-            // by far the most common, and no headers
-            if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
-                continue;
-            }
-            if let Ok(name) = HeaderName::from_bytes(token)
-                && name != HOST
-                && name != CONTENT_LENGTH
-            {
-                going.push(name);
-            }
-        }
-    }
-}
-
-/// HTTP/2 may send a cookie in pieces; HTTP/1 knows one line (RFC 9113 §8.2.3).
-fn join_crumbs(headers: &mut HeaderMap) {
-    let mut crumbs = headers.get_all(COOKIE).iter();
-    if crumbs.next().is_none() || crumbs.next().is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(whole) = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..]))) {
-        headers.insert(COOKIE, whole);
-    }
-}
-
-/// What of an upstream's answer belongs to the connection. One pass, as for requests.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
-    let mut going: SmallVec<[HeaderName; 8]> = SmallVec::new();
-    for name in headers.keys() {
-        match name.as_str().as_bytes() {
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"te" | b"upgrade" => {
-                going.push(name.clone());
-            }
-            // behind a body of a known length nothing comes
-            b"trailer" if headers.contains_key(CONTENT_LENGTH) => going.push(name.clone()),
-            _ => {}
-        }
-    }
-    if going.contains(&CONNECTION) {
-        named_by_connection(headers, &mut going);
-    }
-    for name in going {
-        headers.remove(name);
-    }
 }

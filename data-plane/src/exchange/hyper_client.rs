@@ -15,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{Incoming, RequestBody, Stream};
-use super::gate::strip_answer;
+use super::header_policy::strip_answer;
 use super::switching::Fresh;
 use super::tunnel::Io;
+use crate::edge::via;
 use crate::limits::Limits;
 
 /// A connection to a target. Dropped, it is closed, whatever is under way on it.
@@ -218,6 +219,7 @@ pub(super) fn answer(response: Response<Incoming>) -> Result<Answer, SendError> 
         return Err(SendError::Invalid);
     }
     strip_answer(&mut headers);
+    via::append(&mut headers, parts.version);
     Ok(Answer { head: ResponseHead { status, headers, origin: Origin::Upstream }, body: Stream::H1(body) })
 }
 

@@ -23,6 +23,7 @@ use super::gate::Manner;
 use super::tunnel::Tunnel;
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
+use crate::edge::Caller;
 use crate::limits::Limits;
 use crate::proxy::{self, GatewayError};
 use crate::worker::Worker;
@@ -130,9 +131,12 @@ fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request:
     let body = RequestBody::new(body, underway.exchange());
     let protocol = if parts.method == Method::CONNECT { parts.extensions.get::<Protocol>() } else { None };
     let connects_websocket = protocol.is_some_and(|protocol| protocol.as_str() == "websocket");
-    let manner = Manner { has_body: !body.is_empty(), connects_websocket };
-    let (head, asks) = gate::admit(parts, manner, worker.limits());
-    Arrived { head, asks, body, underway }
+    let (limits, peer) = (worker.limits(), connection.peer());
+    let manner = Manner { has_body: !body.is_empty(), connects_websocket, peer: peer.trust };
+    // before the gate drops what only trusted proxies may say
+    let caller = Caller::of(peer, parts.version, &parts.headers, worker.edge(), limits.forwarded_hops_max);
+    let (head, asks) = gate::admit(parts, manner, limits);
+    Arrived { head, asks, body, caller, underway }
 }
 
 type OpenTunnel = Cell<Option<Box<Tunnel>>>;

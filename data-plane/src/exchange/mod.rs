@@ -10,6 +10,7 @@ pub(crate) mod body;
 pub(crate) mod gate;
 pub(crate) mod grpc;
 pub(crate) mod h2_client;
+pub(crate) mod header_policy;
 pub(crate) mod host;
 pub(crate) mod hyper_client;
 pub(crate) mod hyper_server;
@@ -24,6 +25,7 @@ use tidegate_policy::{RequestHead, ResponseHead};
 use self::body::{RequestBody, ResponseBody};
 use self::tunnel::Tunnel;
 use self::watch::Underway;
+use crate::edge::Caller;
 use crate::proxy::GatewayError;
 
 /// A request that arrived.
@@ -34,6 +36,8 @@ pub(crate) struct Arrived {
     pub(crate) asks: Asks,
     /// Its body.
     pub(crate) body: RequestBody,
+    /// Whom it came from.
+    pub(crate) caller: Caller,
     /// Its place in the watch.
     pub(crate) underway: Underway,
 }

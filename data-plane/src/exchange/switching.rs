@@ -7,16 +7,17 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tidegate_policy::{Origin, RequestHead, ResponseHead};
 
 use super::body::{Incoming, RequestBody};
-use super::gate::strip_answer;
+use super::header_policy::strip_answer;
 use super::hyper_client::{Answer, Connection, Meter, SendError, answer};
 use super::tunnel::{Io, Switched};
 use super::websocket;
+use crate::edge::via;
 
 /// A connection that may become a tunnel.
 pub(crate) struct Fresh {
@@ -76,6 +77,7 @@ fn agreement(response: Response<Incoming>, accepted: Option<&HeaderValue>) -> Op
         return None;
     }
     strip_answer(&mut headers);
+    via::append(&mut headers, Version::HTTP_11);
     headers.remove(http::header::CONTENT_LENGTH);
     Some(ResponseHead { status, headers, origin: Origin::Upstream })
 }

@@ -6,21 +6,20 @@
 //! A time-out is told to the exchange first, which may still answer. An exchange that nobody looks at, as its caller takes
 //! nothing, ends with its task: of HTTP/1 the connection, of HTTP/2 the stream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::HeaderValue;
 use pin_project_lite::pin_project;
 use slab::Slab;
 use tidegate_model::Id;
 use tidegate_policy::Reply;
 use tokio::time::Instant;
 
+use crate::edge::Peer;
 use crate::limits::{Limits, TICK};
 use crate::proxy::GatewayError;
 
@@ -71,10 +70,9 @@ impl Watch {
     }
 
     /// A connection came. It is looked after until what is returned is dropped.
-    pub(crate) fn open(self: &Rc<Self>, peer: IpAddr) -> Open {
+    pub(crate) fn open(self: &Rc<Self>) -> Open {
         let connection = Rc::new(Connection {
-            peer,
-            peer_header: HeaderValue::try_from(peer.to_string()).expect("an address is of header characters"),
+            peer: OnceCell::new(),
             task: Rc::default(),
             watch: self.clone(),
             multiplexed: Cell::new(false),
@@ -129,10 +127,8 @@ impl Watch {
 
 /// A connection of a caller.
 pub(crate) struct Connection {
-    /// Whose.
-    pub(crate) peer: IpAddr,
-    /// The same, ready for a header.
-    pub(crate) peer_header: HeaderValue,
+    /// Whose, once it is known.
+    peer: OnceCell<Peer>,
     pub(crate) task: Rc<Task>,
     watch: Rc<Watch>,
     multiplexed: Cell<bool>,
@@ -149,6 +145,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whose it is.
+    pub(crate) fn is_of(&self, peer: Peer) {
+        let first = self.peer.set(peer);
+        debug_assert!(first.is_ok(), "a connection does not change hands");
+    }
+
+    /// Whose it is.
+    pub(crate) fn peer(&self) -> &Peer {
+        self.peer.get().expect("it is known before the first request is read")
+    }
+
     /// It is HTTP/2, and carries several exchanges at a time.
     pub(crate) fn set_multiplexed(&self) {
         self.multiplexed.set(true);

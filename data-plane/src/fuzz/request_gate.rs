@@ -4,8 +4,10 @@ use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TRAILER, TRANSFER_ENCODING,
 use http::{HeaderName, HeaderValue, Method, Request, Version};
 use tidegate_policy::RequestHead;
 
+use crate::edge::Trust;
 use crate::exchange::Upgrade;
 use crate::exchange::gate::{Manner, admit};
+use crate::exchange::header_policy::is_for_all;
 use crate::exchange::host::Host;
 use crate::limits::Limits;
 
@@ -16,7 +18,8 @@ pub fn request_gate(data: &[u8]) {
     let limits = Limits::default();
     let (lines, all) = (head.headers().len(), head.headers().clone());
     let extended = version == Version::HTTP_2 && head.method() == Method::CONNECT && data[0] & 0x40 != 0;
-    let manner = Manner { has_body: data[0] & 0x80 != 0 && !extended, connects_websocket: extended };
+    let has_body = data[0] & 0x80 != 0 && !extended;
+    let manner = Manner { has_body, connects_websocket: extended, peer: Trust::Stranger };
     let method = head.method().clone();
     let (Ok(admitted), asks) = admit(head.into_parts().0, manner, &limits) else { return };
     assert!(lines <= limits.header_count_max);
@@ -42,7 +45,7 @@ pub fn request_gate(data: &[u8]) {
     assert!(all.get_all(TRANSFER_ENCODING).iter().count() <= 1, "two Transfer-Encoding lines");
     for named in all.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')) {
         let named = named.trim_ascii();
-        let kept = [&b"host"[..], b"content-length"].iter().any(|kept| named.eq_ignore_ascii_case(kept));
+        let kept = is_for_all(&named.to_ascii_lowercase());
         let there = HeaderName::from_bytes(named).is_ok_and(|name| admitted.headers.contains_key(name));
         assert!(kept || !there || named.eq_ignore_ascii_case(b"close") || named.eq_ignore_ascii_case(b"keep-alive"));
     }

@@ -1,12 +1,14 @@
 //! A caller's byte stream: tells the watch what moves, and what does not.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::proxy_protocol::{self, Parsed};
 use crate::exchange::watch::Connection;
 
 /// What an HTTP/2 connection begins with.
@@ -28,16 +30,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         Guarded { stream, connection, first: [0; 24], first_from: 0, first_to: 0, is_shut: false }
     }
 
+    /// What the PROXY protocol says that each connection begins with: whom it is from, if it says so.
+    ///
+    /// Never reads further beyond the header than what the first bytes of HTTP are kept in.
+    pub(crate) async fn proxy_header(&mut self) -> io::Result<Option<IpAddr>> {
+        let mut head = [0; proxy_protocol::HEAD_MAX];
+        let mut read = 0;
+        let (from, length) = loop {
+            let room = PREFACE.len().min(head.len() - read);
+            let n = self.stream.read(&mut head[read..read + room]).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            read += n;
+            match proxy_protocol::parse(&head[..read]).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))? {
+                Parsed::More => {}
+                Parsed::Whole { from, length } => break (from, length),
+            }
+        };
+        if let Some(beyond) = head[..read].get(length..) {
+            self.first[..beyond.len()].copy_from_slice(beyond);
+            self.first_to = beyond.len();
+        }
+        let mut lacking = length.saturating_sub(read);
+        while lacking > 0 {
+            let n = self.stream.read(&mut head[..lacking.min(proxy_protocol::HEAD_MAX)]).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            lacking -= n;
+        }
+        Ok(from)
+    }
+
     /// Whether the caller speaks HTTP/2, by what it says first.
     pub(crate) async fn speaks_h2(&mut self) -> io::Result<bool> {
-        while self.first_to < PREFACE.len() {
-            let n = self.stream.read(&mut self.first[self.first_to..]).await?;
-            self.first_to += n;
-            if n == 0 || self.first[..self.first_to] != PREFACE[..self.first_to] {
-                return Ok(false);
+        while self.first[..self.first_to] == PREFACE[..self.first_to] {
+            if self.first_to == PREFACE.len() {
+                return Ok(true);
             }
+            let n = self.stream.read(&mut self.first[self.first_to..]).await?;
+            if n == 0 {
+                break;
+            }
+            self.first_to += n;
         }
-        Ok(true)
+        Ok(false)
     }
 }
 

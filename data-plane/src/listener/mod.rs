@@ -2,4 +2,5 @@
 
 pub(crate) mod connection;
 mod guarded;
+pub(crate) mod proxy_protocol;
 pub(crate) mod tcp;

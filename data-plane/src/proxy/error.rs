@@ -74,6 +74,8 @@ errors! {
     NoRoute: NOT_FOUND, "no_route", Downstream;
     /// There are routes for the path, none for the method.
     MethodNotAllowed(HeaderValue): METHOD_NOT_ALLOWED, "method_not_allowed", Downstream;
+    /// The request has passed this gateway too often: it goes in circles.
+    LoopDetected: LOOP_DETECTED, "loop_detected", Gateway;
     /// The node has no configuration yet.
     NotConfigured: SERVICE_UNAVAILABLE, "not_configured", Gateway;
     /// The route could not be built from its configuration.
@@ -149,6 +151,7 @@ impl GatewayError {
             E::ClientBodyTimeout => "the body did not come in time",
             E::NoRoute => "no route takes this request",
             E::MethodNotAllowed(_) => "no route takes this method on this path",
+            E::LoopDetected => "the request has passed this gateway too often: a service leads back to the gateway",
             E::NotConfigured => "the node has no configuration yet",
             E::ShuttingDown => "the node is shutting down",
             E::NoTarget => "the upstream has no target that takes requests",

@@ -1,6 +1,6 @@
 //! What a request becomes on its way upstream. What belongs to the caller's connection is gone already: the gate saw to it.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, VIA};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tidegate_model::{Id, Protocol};
@@ -9,19 +9,15 @@ use tidegate_snapshot::CompiledService;
 
 use super::visit::{Place, REQUEST_ID, Visit};
 use super::{GatewayError, rewrite};
+use crate::edge::trace::TRACEPARENT;
+use crate::edge::{self, via};
 use crate::exchange::body::RequestBody;
 
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static CONSUMER_ID: HeaderName = HeaderName::from_static("x-consumer-id");
 static CONSUMER_NAME: HeaderName = HeaderName::from_static("x-consumer-name");
 static CONSUMER_CUSTOM_ID: HeaderName = HeaderName::from_static("x-consumer-custom-id");
 static CREDENTIAL_ID: HeaderName = HeaderName::from_static("x-credential-id");
-static HTTP: HeaderValue = HeaderValue::from_static("http");
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
-static VIA_H1: HeaderValue = HeaderValue::from_static("1.1 tidegate");
-static VIA_H2: HeaderValue = HeaderValue::from_static("2.0 tidegate");
 
 /// Makes a request ready for its upstream.
 pub(super) fn prepare(
@@ -34,14 +30,17 @@ pub(super) fn prepare(
     rewrite::path(place, service, head)?;
     let headers = &mut head.headers;
     frame(headers, body);
-    if let Some(host) = rewrite::host(place, service, headers) {
-        headers.insert(FORWARDED_HOST.clone(), host);
-    }
-    let connection = &visit.exchange().connection;
-    headers.insert(FORWARDED_FOR.clone(), connection.peer_header.clone());
-    headers.insert(FORWARDED_PROTO.clone(), HTTP.clone());
+    let host = rewrite::host(place, service, headers);
+    let (worker, caller) = (&visit.worker, &visit.caller);
+    edge::tell(headers, caller, visit.exchange().connection.peer(), host, worker.edge(), worker.told_ports());
     headers.insert(REQUEST_ID.clone(), visit.id_header.clone());
-    headers.append(VIA, if connection.is_multiplexed() { VIA_H2.clone() } else { VIA_H1.clone() });
+    if let Some(trace) = visit.trace {
+        headers.insert(TRACEPARENT.clone(), worker.ids().header(&trace.header()));
+    }
+    if via::passes(headers) > worker.limits().own_hops_max {
+        return Err(GatewayError::LoopDetected);
+    }
+    via::append(headers, caller.version);
     if visit.asks.trailers && visit.asks.upgrade.is_none() {
         ask_for_trailers(headers, service.protocol);
     }

@@ -28,8 +28,8 @@ use crate::worker::Worker;
 
 /// Answers a request.
 pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
-    let Arrived { head, asks, body, underway } = arrived;
-    let mut visit = Visit::new(worker, asks, underway);
+    let Arrived { head, asks, body, caller, underway } = arrived;
+    let mut visit = Visit::new(worker, asks, underway, caller);
     let outcome = match head {
         Ok(head) => pass(&mut visit, head, body).await,
         Err(refused) => Err(refused.into()),
@@ -42,9 +42,9 @@ pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
 
 /// The reply to what is no request.
 pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Bytes) {
-    let (id, id_header) = worker.request_id();
+    let (id, id_header) = worker.ids().next();
     let reply = Box::<Reply>::from(error);
-    let (mut head, body) = reply::write(&reply, id);
+    let (mut head, body) = reply::write(&reply, &id);
     head.headers.insert(visit::REQUEST_ID.clone(), id_header);
     worker.cells().answered(head.status);
     worker.cells().replied(reply.blame, reply.code);
@@ -53,6 +53,7 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
 
 /// Leads a request to its upstream, or says where else to go.
 async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Forwarded, Box<Reply>> {
+    visit.join_trace(&mut head);
     let place = visit.find_route(&head)?;
     visit.policies_see_request(&mut head).await?;
     let service = match &place.route.compiled.action {

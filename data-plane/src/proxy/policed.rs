@@ -1,5 +1,6 @@
 //! A request on a route with policies: its way through the chain.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ impl Policed {
         view: &View,
         worker: &Worker,
         request_id: RequestId,
+        client: IpAddr,
         route: &Rc<Route>,
         captures: &Captures,
         exchange: &Rc<Exchange>,
@@ -36,7 +38,7 @@ impl Policed {
             ports: worker.ports().clone(),
             directory: view.directory.clone(),
             request_id,
-            client: exchange.connection.peer,
+            client,
             route: route.compiled.facts,
             captures: captures.clone(),
             principal: Principal::default(),

@@ -8,7 +8,7 @@ use tidegate_policy::{Origin, Reply, RequestId, ResponseHead};
 static PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The head and the body.
-pub(super) fn write(reply: &Reply, id: RequestId) -> (ResponseHead, Bytes) {
+pub(super) fn write(reply: &Reply, id: &RequestId) -> (ResponseHead, Bytes) {
     // where a caller is sent elsewhere, there is no problem to tell
     let body = if reply.status.is_redirection() { String::new() } else { problem(reply, id) };
     let mut headers = HeaderMap::with_capacity(8);
@@ -22,7 +22,7 @@ pub(super) fn write(reply: &Reply, id: RequestId) -> (ResponseHead, Bytes) {
     (ResponseHead { status: reply.status, headers, origin: Origin::Gateway }, body.into())
 }
 
-fn problem(reply: &Reply, id: RequestId) -> String {
+fn problem(reply: &Reply, id: &RequestId) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let title = reply.status.canonical_reason().unwrap_or("Error");
     let members = reply.members.as_ref().map_or_else(String::new, |members| format!(",{members}"));

@@ -11,6 +11,8 @@ use tidegate_snapshot::{CompiledService, Lookup, Requested, Revisions};
 use super::body;
 use super::policed::Policed;
 use super::{GatewayError, reply, rewrite};
+use crate::edge::trace::{State, Trace};
+use crate::edge::{Caller, TraceContext};
 use crate::exchange::body::{Ending, Flow, ResponseBody};
 use crate::exchange::host::Host;
 use crate::exchange::tunnel::{Switched, Tunnel};
@@ -26,6 +28,9 @@ pub(super) struct Visit {
     pub(super) worker: Rc<Worker>,
     pub(super) id: RequestId,
     pub(super) id_header: HeaderValue,
+    pub(super) caller: Caller,
+    /// Where it stands in its trace, if the gateway takes part.
+    pub(super) trace: Option<Trace>,
     underway: Underway,
     /// Once it is found.
     route: Option<Rc<Route>>,
@@ -61,18 +66,38 @@ pub(super) struct Place {
 }
 
 impl Visit {
-    pub(super) fn new(worker: &Rc<Worker>, asks: Asks, underway: Underway) -> Self {
-        let (id, id_header) = worker.request_id();
+    pub(super) fn new(worker: &Rc<Worker>, asks: Asks, underway: Underway, caller: Caller) -> Self {
+        let (id, id_header) = match caller.request_id() {
+            Some(given) => (given.clone(), worker.ids().header(given.as_str().as_bytes())),
+            None => worker.ids().next(),
+        };
+        if caller.is_cut() {
+            worker.cells().forwarded_cut.add(1);
+        }
         Visit {
             worker: worker.clone(),
             id,
             id_header,
+            caller,
+            trace: None,
             underway,
             route: None,
             policed: None,
             is_head: false,
             asks,
             told: false,
+        }
+    }
+
+    /// The request becomes a span of its own, in the trace that it came with or in a new one.
+    pub(super) fn join_trace(&mut self, head: &mut RequestHead) {
+        if self.worker.edge().trace_context == TraceContext::On {
+            let (ids, max) = (self.worker.ids(), self.worker.limits().tracestate_bytes_max);
+            let (trace, state) = Trace::join(&mut head.headers, || ids.chance(), max);
+            if state == State::TooLarge {
+                self.worker.cells().tracestate_dropped.add(1);
+            }
+            self.trace = Some(trace);
         }
     }
 
@@ -117,7 +142,8 @@ impl Visit {
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
-            self.policed = Some(Policed::new(&view, &self.worker, self.id, &route, &captures, self.exchange()));
+            let (id, client) = (self.id.clone(), self.caller.address);
+            self.policed = Some(Policed::new(&view, &self.worker, id, client, &route, &captures, self.exchange()));
         }
         self.route = Some(route.clone());
         Ok(Place { route, prefix: found.prefix(), captures })
@@ -189,7 +215,7 @@ impl Visit {
 
     /// The gateway replies itself: the policies see that too.
     pub(super) async fn gateway_replies(mut self, reply: Reply) -> Answer {
-        let (mut head, mut all) = reply::write(&reply, self.id);
+        let (mut head, mut all) = reply::write(&reply, &self.id);
         self.worker.cells().replied(reply.blame, reply.code);
         tracing::debug!(request.id = %self.id, code = reply.code, status = reply.status.as_u16(), "replied `{}`", reply.code);
         if let Some(policed) = &mut self.policed {
@@ -209,7 +235,7 @@ impl Visit {
 
     /// A reply in the place of one that the policies have seen.
     fn whole_reply(self, reply: Reply) -> Answer {
-        let (head, all) = reply::write(&reply, self.id);
+        let (head, all) = reply::write(&reply, &self.id);
         self.worker.cells().replied(reply.blame, reply.code);
         self.finish_reply(head, all, &reply)
     }

@@ -42,6 +42,12 @@ pub struct Cells {
     pub cut: Count,
     /// Connections of callers that were accepted.
     pub connections: Count,
+    /// Connections that were closed because they did not begin with a PROXY protocol header, or not from a trusted proxy.
+    pub proxy_headers_refused: Count,
+    /// Requests whose way through trusted proxies was too long or could not be read.
+    pub forwarded_cut: Count,
+    /// Requests whose `tracestate` was too large to go on.
+    pub tracestate_dropped: Count,
     /// Connections of callers.
     pub connections_active: Count,
     /// Exchanges under way.
@@ -104,9 +110,24 @@ pub fn exposition(workers: &[Arc<Cells>], revisions: Revisions, connected: bool)
     for (index, code) in UPSTREAM_ERRORS.into_iter().enumerate() {
         out.line("tidegate_upstream_errors_total", &[("code", code)], sum(&|c| c.upstream_errors[index].get()));
     }
-    let plain: [Plain<'_>; 8] = [
+    let plain: [Plain<'_>; 11] = [
         ("tidegate_replies_cut_total", "counter", "Replies that ended before their end.", &|c| c.cut.get()),
         ("tidegate_connections_total", "counter", "Connections of callers.", &|c| c.connections.get()),
+        (
+            "tidegate_proxy_headers_refused_total",
+            "counter",
+            "Connections closed for want of a valid PROXY protocol header from a trusted proxy.",
+            &|c| c.proxy_headers_refused.get(),
+        ),
+        (
+            "tidegate_forwarded_cut_total",
+            "counter",
+            "Requests whose way through trusted proxies could not be followed to its beginning.",
+            &|c| c.forwarded_cut.get(),
+        ),
+        ("tidegate_tracestate_dropped_total", "counter", "Requests whose tracestate was too large to go on.", &|c| {
+            c.tracestate_dropped.get()
+        }),
         ("tidegate_connections_active", "gauge", "Open connections of callers.", &|c| c.connections_active.get()),
         ("tidegate_exchanges_active", "gauge", "Requests under way.", &|c| c.exchanges_active.get()),
         ("tidegate_tunnels_total", "counter", "Tunnels (WebSocket) that were opened.", &|c| c.tunnels.get()),

@@ -60,6 +60,7 @@ impl Gateway {
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
             limits: Limits::default(),
+            edge: tidegate_data_plane::node::Edge::default(),
             cells: cells.clone(),
             workers: 1,
         };

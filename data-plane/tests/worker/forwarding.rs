@@ -20,7 +20,8 @@ fn a_request_is_forwarded_and_its_answer_comes_back() {
         assert_eq!(seen.header("x-forwarded-for"), Some("192.0.2.7"));
         assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
         assert_eq!(seen.header("x-forwarded-host"), Some("Shop.example:8000"));
-        assert_eq!(seen.header("via"), Some("1.1 tidegate"));
+        assert_eq!(seen.header("x-forwarded-port"), Some("8000"));
+        assert_eq!((seen.header("via"), reply.header("via")), (Some("1.1 tidegate"), Some("1.1 tidegate")));
         let id = seen.header("x-request-id").unwrap();
         assert_eq!(id.len(), 24);
         assert_eq!(reply.header("x-request-id"), Some(id));
@@ -35,6 +36,7 @@ fn what_a_caller_says_in_the_gateways_name_goes_no_further() {
             .ask(
                 "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\n\
                  X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\n\
+                 X-Real-IP: 6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\nX-Original-URL: /admin\r\n\
                  X-Consumer-Id: 1\r\nX-Consumer-Name: root\r\nX-Consumer-Anything: 1\r\nX-Credential-Id: 1\r\nX_Consumer_Id: 1\r\n\
                  X-Other: stays\r\n\r\n",
             )
@@ -45,9 +47,12 @@ fn what_a_caller_says_in_the_gateways_name_goes_no_further() {
         assert_eq!(seen.all("x-forwarded-host"), ["a"]);
         assert_eq!(seen.all("x-request-id").len(), 1);
         assert_ne!(seen.header("x-request-id"), Some("mine"));
+        assert_eq!(seen.all("x-forwarded-port"), ["80"]);
         for gone in [
-            "x-forwarded-port",
             "forwarded",
+            "x-real-ip",
+            "true-client-ip",
+            "x-original-url",
             "x-consumer-id",
             "x-consumer-name",
             "x-consumer-anything",

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod drain;
+mod edge;
 mod forwarding;
 mod gate;
 mod grpc;

@@ -41,12 +41,22 @@ pub struct RouteFacts {
     pub service: Option<Id>,
 }
 
-/// A request's id: 96 bits, written as 24 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; 24]);
+/// A request's id: one that the gateway made, or one that a trusted proxy in front gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestId(Text);
+
+/// Ours costs no allocation; one that was given is the header that it came in.
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Made([u8; 24]),
+    Given(HeaderValue),
+}
 
 impl RequestId {
-    /// From 96 bits.
+    /// The longest id that is taken from another.
+    pub const GIVEN_LENGTH_MAX: usize = 128;
+
+    /// From 96 bits, written as 24 hexadecimal digits.
     pub fn new(high: u32, low: u64) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let number = u128::from(high) << 64 | u128::from(low);
@@ -54,12 +64,23 @@ impl RequestId {
         for (i, digit) in text.iter_mut().enumerate() {
             *digit = DIGITS[(number >> (4 * (23 - i)) & 15) as usize];
         }
-        RequestId(text)
+        RequestId(Text::Made(text))
+    }
+
+    /// The id that somebody else gave: letters, digits and `._~-`, so that it needs no escaping in a log, a header or JSON.
+    pub fn given(value: &HeaderValue) -> Option<Self> {
+        let text = value.as_bytes();
+        let fits = (1..=Self::GIVEN_LENGTH_MAX).contains(&text.len())
+            && text.iter().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(b));
+        fits.then(|| RequestId(Text::Given(value.clone())))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("")
+        match &self.0 {
+            Text::Made(text) => std::str::from_utf8(text).unwrap_or(""),
+            Text::Given(value) => value.to_str().unwrap_or(""),
+        }
     }
 }
 
@@ -134,5 +155,17 @@ mod tests {
     #[test]
     fn a_request_id_has_all_its_bits() {
         assert_eq!(RequestId::new(0x0123_4567, 0x89ab_cdef_0011_2233).as_str(), "0123456789abcdef00112233");
+    }
+
+    #[test]
+    fn an_id_from_elsewhere_is_taken_if_it_needs_no_escaping() {
+        let given = |text: &str| RequestId::given(&HeaderValue::from_str(text).expect("a header"));
+        let longest = "a".repeat(128);
+        for text in ["a", "0197c1f2-aaaa-7bbb-8ccc-000000000000", "Az09._~-", &longest] {
+            assert_eq!(given(text).map(|id| id.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "a b", "a\"b", "a,b", "a/b", "\u{e4}", &format!("{longest}a")] {
+            assert_eq!(given(text), None, "{text}");
+        }
     }
 }

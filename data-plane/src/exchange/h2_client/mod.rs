@@ -25,9 +25,10 @@ pub(crate) use self::receiving::Receiving;
 use self::sending::Sending;
 use self::tunnelling::Tunnelling;
 use super::body::{RequestBody, Stream};
-use super::gate::strip_answer;
+use super::header_policy::strip_answer;
 use super::hyper_client::Answer;
 use super::tunnel::Switched;
+use crate::edge::via;
 use crate::limits::Limits;
 
 /// A connection to a target. Dropped, it is closed, whatever is under way on it.
@@ -181,6 +182,7 @@ impl Connection {
                 let (parts, receiving) = response.into_parts();
                 let mut headers = parts.headers;
                 strip_answer(&mut headers);
+                via::append(&mut headers, Version::HTTP_2);
                 headers.remove(CONTENT_LENGTH);
                 let head = ResponseHead { status: parts.status, headers, origin: Origin::Upstream };
                 let io = Box::new(Tunnelling::new(stream, receiving));
@@ -245,6 +247,7 @@ fn answer(response: Response<RecvStream>, is_head: bool) -> Result<Answer, Faile
         return Err(Failed::Invalid);
     }
     strip_answer(&mut headers);
+    via::append(&mut headers, Version::HTTP_2);
     let bodiless = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless { Stream::None } else { Stream::H2(Receiving::new(stream, &headers)) };
     Ok(Answer { head: ResponseHead { status, headers, origin: Origin::Upstream }, body })

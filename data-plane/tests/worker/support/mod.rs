@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tidegate_data_plane::limits::Limits;
+use tidegate_data_plane::node::Edge;
 use tidegate_data_plane::telemetry::Cells;
 use tidegate_data_plane::{Connector, Parts, Worker};
 use tidegate_model::{Authority, Change, Id, Instant, Kind, State};
@@ -61,17 +63,24 @@ impl Gateway {
     }
 
     pub(crate) fn with_limits(resources: &[Change], limits: Limits) -> Self {
+        Self::with_parts(resources, |parts| parts.limits = limits)
+    }
+
+    /// With something else than what is usual.
+    pub(crate) fn with_parts(resources: &[Change], change: impl FnOnce(&mut Parts)) -> Self {
         let live = Arc::new(Live::new(Arc::new(compile(resources))));
         let (net, cells) = (Net::default(), Arc::<Cells>::default());
-        let parts = Parts {
+        let mut parts = Parts {
             live: live.clone(),
             counters: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
-            limits,
+            limits: Limits::default(),
+            edge: Edge::default(),
             cells: cells.clone(),
             workers: 1,
         };
+        change(&mut parts);
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
         spawn_local(async move { swept.sweep().await });
@@ -97,8 +106,13 @@ impl Gateway {
 
     /// A caller connects by a pipe that holds so many bytes.
     pub(crate) fn connect_with(&self, bytes: usize) -> Client {
+        self.connect_from([192, 0, 2, 7], bytes)
+    }
+
+    /// Somebody connects from this address.
+    pub(crate) fn connect_from(&self, address: impl Into<IpAddr>, bytes: usize) -> Client {
         let (ours, theirs) = tokio::io::duplex(bytes);
-        let served = spawn_local(self.worker.clone().serve(theirs, [192, 0, 2, 7].into()));
+        let served = spawn_local(self.worker.clone().serve(theirs, address.into()));
         Client::new(ours, served)
     }
 
