@@ -6,16 +6,19 @@ pub mod config_sync;
 mod exchange;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod handover;
 pub mod limits;
 mod listener;
 pub mod node;
 pub mod ports;
+mod pressure;
 mod proxy;
 mod status;
 pub mod telemetry;
 mod upstream;
 mod worker;
 
+pub use pressure::Pressure;
 pub use proxy::GatewayError;
 pub use upstream::{Connector, TcpConnector};
 pub use worker::{Parts, Worker};

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidegate_data_plane::node::{Config, ControlLink, Counters, Limits, Ready, run};
+use tidegate_data_plane::node::{Config, ControlLink, Counters, Inherited, Limits, Ready, run};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,8 @@ fn start(workers: usize, limits: Limits) -> Node {
         counters: Counters::Local,
         limits,
         ready: Some(ready),
+        inherited: Inherited::default(),
+        leave: CancellationToken::new(),
     };
     let stop = CancellationToken::new();
     let told = stop.clone();
@@ -124,6 +126,8 @@ fn a_port_that_is_taken_is_said() {
         counters: Counters::Local,
         limits: Limits::default(),
         ready: None,
+        inherited: Inherited::default(),
+        leave: CancellationToken::new(),
     };
     let error = run(config, CancellationToken::new()).unwrap_err();
     assert!(format!("{error:#}").contains(&at.to_string()), "{error:#}");

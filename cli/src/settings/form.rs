@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidegate_model::{Name, Span};
+use tidegate_model::{ByteSize, Name, Span};
 use url::Url;
 
 /// What the text of a setting may be.
@@ -12,8 +12,14 @@ pub(crate) enum Form {
     Address,
     /// A whole number from 1.
     Count { max: usize },
+    /// A whole number, or 0 for a default that is found.
+    CountOrZero { max: usize },
     /// A length of time.
     Duration,
+    /// A number of bytes.
+    Size,
+    /// `on` or `off`; the flag alone is `on`.
+    Switch,
     /// A file or a folder.
     Path,
     /// An address with one of these schemes; may hold a password.
@@ -54,6 +60,13 @@ impl Form {
                 Ok(count) if (1..=max).contains(&count) => Ok(()),
                 _ => Err(format!("it is not a whole number from 1 to {max}")),
             },
+            Form::CountOrZero { max } => match text.parse::<usize>() {
+                Ok(count) if count <= max => Ok(()),
+                _ => Err(format!("it is not a whole number from 0 to {max}")),
+            },
+            Form::Size => text.parse::<ByteSize>().map(drop).map_err(|e| e.to_string()),
+            Form::Switch if matches!(text, "on" | "off") => Ok(()),
+            Form::Switch => Err("it is neither `on` nor `off`".to_owned()),
             Form::Duration => text.parse::<Span>().map(drop).map_err(|e| e.to_string()),
             Form::Path => Ok(()),
             Form::Url(schemes) => url(text, schemes).map(drop),
@@ -173,6 +186,12 @@ mod tests {
             (Form::Address, "", Some("empty")),
             (Form::Duration, "20ms", None),
             (Form::Duration, "20", Some("is not a duration")),
+            (Form::CountOrZero { max: 8 }, "0", None),
+            (Form::CountOrZero { max: 8 }, "9", Some("from 0 to 8")),
+            (Form::Size, "512MiB", None),
+            (Form::Size, "512", Some("is not a size")),
+            (Form::Switch, "on", None),
+            (Form::Switch, "yes", Some("`on` nor `off`")),
             (Form::Count { max: 8 }, "8", None),
             (Form::Count { max: 8 }, "0", Some("from 1 to 8")),
             (Form::Count { max: 8 }, "9", Some("from 1 to 8")),

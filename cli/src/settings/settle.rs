@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tidegate_model::{Name, Span};
+use tidegate_model::{ByteSize, Name, Span};
 
 use super::form;
 use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, NOT_YET};
@@ -175,6 +175,17 @@ impl Settings {
     /// A number.
     pub(crate) fn count(&self, setting: &Setting) -> usize {
         self.always(setting).parse().expect("it was checked")
+    }
+
+    /// A number of bytes, if it is set.
+    pub(crate) fn size_if_set(&self, setting: &Setting) -> Option<usize> {
+        let size = self.text(setting)?.parse::<ByteSize>().expect("it was checked");
+        Some(usize::try_from(size.bytes()).unwrap_or(usize::MAX))
+    }
+
+    /// Whether it is on.
+    pub(crate) fn is_on(&self, setting: &Setting) -> bool {
+        self.text(setting) == Some("on")
     }
 
     /// A length of time.

@@ -6,11 +6,14 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tidegate_policy::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
@@ -18,7 +21,8 @@ use super::body::{RequestBody, ResponseBody, Stream};
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
 use crate::limits::Limits;
-use crate::proxy;
+use crate::proxy::{self, GatewayError};
+use crate::telemetry::Guard;
 use crate::worker::Worker;
 
 /// How connections of callers are served.
@@ -45,14 +49,23 @@ impl Server {
     {
         let service = service_fn(|request| {
             let arrived = arrive(worker, connection, connection.task.clone(), request);
-            respond(worker, arrived)
+            async {
+                let mut response = respond(worker, arrived).await;
+                if connection.is_closing()
+                    && let Ok(response) = &mut response
+                {
+                    // said in the reply, so that no next request is lost in a connection that closes
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         });
         let mut serving = pin!(self.h1.serve_connection(TokioIo::new(stream), service));
         let mut told = false;
         let served = poll_fn(|cx| {
             // what has come is looked at before it is told to close
             let polled = serving.as_mut().poll(cx);
-            if polled.is_pending() && connection.is_closing() && !told {
+            if polled.is_pending() && connection.is_parting() && !told {
                 told = true;
                 serving.as_mut().graceful_shutdown();
                 return serving.as_mut().poll(cx);
@@ -60,7 +73,7 @@ impl Server {
             polled
         });
         if let Err(error) = served.await {
-            tracing::debug!(%error, "a connection of a caller ended early: {error}");
+            ended_early(worker, &error);
         }
     }
 
@@ -84,21 +97,55 @@ impl Server {
             .initial_stream_window_size(limits.h2_stream_window_bytes)
             .initial_connection_window_size(limits.h2_connection_window_bytes)
             .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.connection_buffer_bytes_max)
+            .max_send_buf_size(limits.h2_stream_buffer_bytes_max)
+            .max_frame_size(H2_FRAME_BYTES)
+            .header_table_size(H2_HEADER_TABLE_BYTES)
+            .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
+            .max_local_error_reset_streams(limits.h2_error_resets_max)
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         let mut told = false;
         let served = poll_fn(|cx| {
-            if connection.is_closing() && !told {
+            if connection.is_parting() && !told {
                 told = true;
                 serving.as_mut().graceful_shutdown();
             }
             serving.as_mut().poll(cx)
         });
         if let Err(error) = served.await {
-            tracing::debug!(%error, "a connection of a caller ended early: {error}");
+            ended_early(worker, &error);
         }
     }
+}
+
+/// The largest frame of HTTP/2, and the table of its header compression: the smallest and the usual that the standard has.
+const H2_FRAME_BYTES: u32 = 16 << 10;
+const H2_HEADER_TABLE_BYTES: u32 = 4096;
+
+/// A connection ended by a mistake of the caller, or by his leaving. What the codec guards against is counted.
+fn ended_early(worker: &Worker, error: &hyper::Error) {
+    tracing::debug!(%error, "a connection of a caller ended early: {error}");
+    if error.is_parse_too_large() {
+        worker.cells().guarded(Guard::HeadSize);
+    }
+    let h2 = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    if h2.is_some_and(|h2| h2.is_library() && h2.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)) {
+        worker.cells().guarded(Guard::H2Flood);
+    }
+}
+
+/// Whether a request is let in, and its head.
+fn admit(worker: &Worker, connection: &Connection, parts: Parts) -> Result<RequestHead, GatewayError> {
+    if worker.is_overloaded(connection) {
+        return Err(GatewayError::Overloaded);
+    }
+    let admitted = gate::admit(parts, worker.limits());
+    match &admitted {
+        Err(GatewayError::UriTooLong) => worker.cells().guarded(Guard::Uri),
+        Err(GatewayError::HeadTooLarge) => worker.cells().guarded(Guard::HeadSize),
+        _ => {}
+    }
+    admitted
 }
 
 /// A request arrived: it is under way from here on.
@@ -106,7 +153,7 @@ fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request:
     let underway = Underway::begin(connection, task);
     let (parts, body) = request.into_parts();
     let body = RequestBody::new(body, underway.exchange());
-    Arrived { head: gate::admit(parts, worker.limits()), body, underway }
+    Arrived { head: admit(worker, connection, parts), body, underway }
 }
 
 async fn respond(worker: &Rc<Worker>, arrived: Arrived) -> Result<Response<ResponseBody>, Infallible> {

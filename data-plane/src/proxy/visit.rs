@@ -195,6 +195,8 @@ impl Visit {
         head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
         self.worker.cells().answered(head.status);
         let exchange = self.exchange().clone();
+        // a reply that nobody takes ends, also one that the gateway made (CVE-2026-49975)
+        exchange.enter(Phase::ClientTakes, ticks(self.worker.limits().client_write));
         let rest = Rest { status: head.status, origin: head.origin, visit: self, lease };
         Answer { head, body: body(&exchange, Some(Box::new(rest))) }
     }
@@ -218,7 +220,9 @@ impl Ending for Rest {
         let cells = visit.worker.cells();
         cells.request_bytes.add(request_bytes);
         cells.response_bytes.add(response_bytes);
-        if !complete {
+        if complete {
+            visit.exchange().is_delivered();
+        } else {
             cells.cut.add(1);
         }
         if let Some(policed) = &mut visit.policed {

@@ -15,7 +15,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::telemetry::Cells;
-use tidegate_data_plane::{Connector, Parts, Worker};
+use tidegate_data_plane::{Connector, Parts, Pressure, Worker};
 use tidegate_model::{Authority, Change, Id, Instant, Kind, State};
 use tidegate_policy::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, LimitSpec, Reading, Registry, Settled, Take, TakeOutcome,
@@ -51,6 +51,7 @@ pub(crate) struct Gateway {
     pub(crate) net: Net,
     pub(crate) cells: Arc<Cells>,
     pub(crate) live: Arc<Live>,
+    pub(crate) pressure: Arc<Pressure>,
 }
 
 impl Gateway {
@@ -62,6 +63,7 @@ impl Gateway {
     pub(crate) fn with_limits(resources: &[Change], limits: Limits) -> Self {
         let live = Arc::new(Live::new(Arc::new(compile(resources))));
         let (net, cells) = (Net::default(), Arc::<Cells>::default());
+        let pressure = Arc::new(Pressure::of(1000, &limits));
         let parts = Parts {
             live: live.clone(),
             counters: Arc::new(Nothing),
@@ -70,11 +72,12 @@ impl Gateway {
             limits,
             cells: cells.clone(),
             workers: 1,
+            pressure: pressure.clone(),
         };
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
         spawn_local(async move { swept.sweep().await });
-        Gateway { worker, net, cells, live }
+        Gateway { worker, net, cells, live, pressure }
     }
 
     /// One service at `up:80`, taken by every path, and its target.
