@@ -127,6 +127,7 @@ impl Node {
         let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, .. } = config;
         let (workers, limits) = (config.workers.max(1), fitted(config.limits));
         let (proxy, status, former) = config.inherited.into_parts();
+        let is_awaited = !proxy.is_empty();
         let sockets = open(proxy, proxy_listen, workers, &limits)
             .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
         let status = open_status(status, status_listen)
@@ -154,9 +155,10 @@ impl Node {
         let following = Following::start(sync, background.clone(), runtime, stop_background.clone());
         background.spawn_on(count_nodes(page.clone(), stop_background.clone()), control.handle());
         background.spawn_on(pressure::look(page.pressure.clone(), stop_background.clone()), control.handle());
+        let ready = async || until_ready(&page, limits.handover_ready).await;
         if former.is_some() {
             // the other one serves until this one can
-            control.block_on(until_ready(&page, limits.handover_ready))?;
+            control.block_on(ready()).context("the process that serves goes on")?;
         }
         let stop_status = stop_background.child_token();
         let offer = match in_process {
@@ -169,6 +171,10 @@ impl Node {
             }
         };
         background.spawn_on(status::serve(status, page.clone(), stop_status.clone()), control.handle());
+        if is_awaited && former.is_none() {
+            // callers wait in the queues of these sockets, and need not be told that there is nothing yet
+            control.block_on(ready()).unwrap_or_else(|error| warn!("{error:#}"));
+        }
 
         let stop_workers = CancellationToken::new();
         let started = start_workers(tcp::deal(sockets, workers), &page, &limits, &stop_workers);
@@ -289,7 +295,7 @@ async fn until_ready(page: &Page, max: Duration) -> anyhow::Result<()> {
     let mut sync = page.sync.clone();
     let ready = sync.wait_for(|status| status.ready);
     let ready = tokio::time::timeout(max, ready).await;
-    ready.context("there was no configuration in time; the process that serves goes on")??;
+    ready.context("there was no configuration in time")??;
     Ok(())
 }
 

@@ -153,7 +153,10 @@ mod tests {
             (vec![machine, v2, ("sys/fs/cgroup/a.slice/memory.max", "2097152\n")], Some(2 << 20)),
             (vec![machine, v2, ("sys/fs/cgroup/memory.max", "4194304\n")], Some(4 << 20)),
             (vec![machine, v1, ("sys/fs/cgroup/memory/docker/c/memory.limit_in_bytes", "8388608\n")], Some(8 << 20)),
-            (vec![machine, v1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")], Some(16_000_000 << 10)),
+            (
+                vec![machine, v1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")],
+                Some(16_000_000 << 10),
+            ),
             (vec![], None),
         ] {
             assert_eq!(write(&files), expected, "{files:?}");

@@ -30,19 +30,15 @@ fn activated(settings: &Settings) -> anyhow::Result<Inherited> {
     let mut given = ListenFd::from_env();
     let mut inherited = Inherited::default();
     for index in 0..given.len() {
-        let socket = given.take_tcp_listener(index).context("a socket from LISTEN_FDS is no TCP socket that listens")?;
+        let socket =
+            given.take_tcp_listener(index).context("a socket from LISTEN_FDS is no TCP socket that listens")?;
         let Some(socket) = socket else { continue };
         sort(&mut inherited, socket, proxy, status)?;
     }
     Ok(inherited)
 }
 
-fn sort(
-    inherited: &mut Inherited,
-    socket: TcpListener,
-    proxy: SocketAddr,
-    status: SocketAddr,
-) -> anyhow::Result<()> {
+fn sort(inherited: &mut Inherited, socket: TcpListener, proxy: SocketAddr, status: SocketAddr) -> anyhow::Result<()> {
     let at = socket.local_addr()?;
     if at == proxy {
         inherited.proxy.push(socket);
@@ -66,8 +62,7 @@ mod tests {
         let sockets: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let at: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
         let mut inherited = Inherited::default();
-        let results: Vec<_> =
-            sockets.into_iter().map(|socket| sort(&mut inherited, socket, at[1], at[0])).collect();
+        let results: Vec<_> = sockets.into_iter().map(|socket| sort(&mut inherited, socket, at[1], at[0])).collect();
         assert_eq!(inherited.proxy[0].local_addr().unwrap(), at[1]);
         assert_eq!(inherited.status.unwrap().local_addr().unwrap(), at[0]);
         let refused = results[2].as_ref().unwrap_err().to_string();

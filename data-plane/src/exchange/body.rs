@@ -174,7 +174,8 @@ pub(crate) trait Ending {
 pub(crate) struct ResponseBody {
     from: Source,
     bytes: u64,
-    /// Dropped, or run, with the last byte.
+    /// Run when the codec lets go of the body: HTTP/2 holds the last piece until the caller has room for it, and only then is
+    /// the exchange over.
     ending: Option<Box<dyn Ending>>,
 }
 
@@ -228,10 +229,9 @@ impl ResponseBody {
         match piece {
             Some(Ok(frame)) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                flow.exchange.enter(Phase::ClientTakes, flow.client_write);
                 if stream.is_end_stream() {
-                    self.end(true);
-                } else {
-                    flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+                    self.from = Source::Empty;
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -240,7 +240,7 @@ impl ResponseBody {
                 Poll::Ready(Some(Err(error.into())))
             }
             None => {
-                self.end(true);
+                self.from = Source::Empty;
                 Poll::Ready(None)
             }
         }
@@ -259,7 +259,7 @@ impl Body for ResponseBody {
             Source::Whole(all) => {
                 let all = std::mem::take(all);
                 this.bytes = all.len() as u64;
-                this.end(true);
+                this.from = Source::Empty;
                 Poll::Ready(Some(Ok(Frame::data(all))))
             }
         }

@@ -36,8 +36,7 @@ pub(super) fn receive(stream: &UnixStream, count: usize) -> io::Result<Vec<Owned
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
         let mut message = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
-        let received =
-            recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC)?;
+        let received = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC)?;
         if received.bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -36,7 +36,8 @@ impl Frames {
             bytes = &bytes[n..];
             if self.have == HEAD {
                 self.have = 0;
-                self.left = usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
+                self.left =
+                    usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
                 seen(kind(&self.head, self.left));
             }
         }

@@ -213,6 +213,7 @@ struct Rest {
 impl Ending for Rest {
     fn ended(self: Box<Self>, complete: bool, response_bytes: u64) {
         let Rest { mut visit, status, origin, lease } = *self;
+        let complete = complete && !visit.exchange().was_ended();
         let request_bytes = visit.exchange().request_bytes.get();
         if complete && let Some(lease) = lease {
             visit.give_back(lease);

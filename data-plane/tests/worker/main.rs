@@ -5,9 +5,11 @@
 
 mod bodies;
 mod drain;
+mod floods;
 mod forwarding;
 mod gate;
 mod h2;
+mod overload;
 mod pools;
 mod support;
 mod timeouts;

@@ -116,6 +116,11 @@ impl Exchange {
         self.delivered.set(true);
     }
 
+    /// Whether its task was ended, as nobody took the reply.
+    pub(crate) fn was_ended(&self) -> bool {
+        self.task.has_ended()
+    }
+
     /// The head of the answer came.
     pub(crate) fn is_answered(&self) {
         self.answered.set(true);
@@ -252,4 +257,3 @@ impl Drop for Underway {
         connection.ended(exchange.delivered.get(), connection.watch.now().saturating_sub(exchange.began));
     }
 }
-

@@ -1,6 +1,7 @@
 //! One worker on pipes in memory, on a clock that only moves while everybody waits.
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod upstream;
 
 use std::cell::RefCell;
