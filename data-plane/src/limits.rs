@@ -42,6 +42,8 @@ const PAGE_HEAD: &str = "# Time-outs and limits of a node
 
 Every phase of a request has a limit, and every limit has a name. Time-outs are coarse: none fires early, each at most 0.2 s late.
 A service may set its own `timeouts` (`connect`, `first_byte`, `idle`, `request`); they go before the defaults here.
+`tidegate_guard_total{guard=\"...\"}` counts how often each limit of callers and of the node was met, by its name.
+A body has no limit of size: it streams, and is never held whole. Where an API wants one, it is the policy `request-size`, for one route or for all.
 ";
 
 limits! {
