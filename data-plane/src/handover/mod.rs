@@ -97,7 +97,7 @@ impl Inherited {
 fn counts(answer: &str) -> Option<(usize, usize)> {
     let (proxy, status) = answer.strip_prefix("sockets ")?.split_once(' ')?;
     let (proxy, status) = (proxy.parse().ok()?, status.parse().ok()?);
-    (proxy >= 1 && proxy <= 4096 && status <= 1).then_some((proxy, status))
+    ((1..=4096).contains(&proxy) && status <= 1).then_some((proxy, status))
 }
 
 /// Fails if a socket listens elsewhere than is wanted. Port 0 is any.
