@@ -18,7 +18,7 @@ pub(crate) enum Form {
     Duration,
     /// A number of bytes.
     Size,
-    /// `on` or `off`; the flag alone is `on`.
+    /// `true` or `false`; the flag alone is `true`.
     Switch,
     /// A file or a folder.
     Path,
@@ -65,8 +65,8 @@ impl Form {
                 _ => Err(format!("it is not a whole number from 0 to {max}")),
             },
             Form::Size => text.parse::<ByteSize>().map(drop).map_err(|e| e.to_string()),
-            Form::Switch if matches!(text, "on" | "off") => Ok(()),
-            Form::Switch => Err("it is neither `on` nor `off`".to_owned()),
+            Form::Switch if matches!(text, "true" | "false") => Ok(()),
+            Form::Switch => Err("it is neither `true` nor `false`".to_owned()),
             Form::Duration => text.parse::<Span>().map(drop).map_err(|e| e.to_string()),
             Form::Path => Ok(()),
             Form::Url(schemes) => url(text, schemes).map(drop),
@@ -190,8 +190,8 @@ mod tests {
             (Form::CountOrZero { max: 8 }, "9", Some("from 0 to 8")),
             (Form::Size, "512MiB", None),
             (Form::Size, "512", Some("is not a size")),
-            (Form::Switch, "on", None),
-            (Form::Switch, "yes", Some("`on` nor `off`")),
+            (Form::Switch, "true", None),
+            (Form::Switch, "yes", Some("`true` nor `false`")),
             (Form::Count { max: 8 }, "8", None),
             (Form::Count { max: 8 }, "0", Some("from 1 to 8")),
             (Form::Count { max: 8 }, "9", Some("from 1 to 8")),

@@ -185,7 +185,7 @@ impl Settings {
 
     /// Whether it is on.
     pub(crate) fn is_on(&self, setting: &Setting) -> bool {
-        self.text(setting) == Some("on")
+        self.text(setting) == Some("true")
     }
 
     /// A length of time.

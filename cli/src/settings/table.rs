@@ -184,11 +184,11 @@ pub(crate) static DRAIN_TIMEOUT: Setting = Setting {
 
 pub(crate) static HANDOVER: Setting = Setting {
     name: "handover",
-    value: "on|off",
+    value: "BOOLEAN",
     verbs: &[DataPlane],
     group: Process,
     form: Form::Switch,
-    fallback: Fixed("off"),
+    fallback: Fixed("false"),
     help: "If another process uses --data-dir, take its listening sockets and its place: no connection is refused or lost. \
            It ends once this one serves. Without another this is a start like any",
 };
