@@ -14,9 +14,33 @@ use tidegate_testkit::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What each test calls with: enough that something is always under way.
-fn calls(to: SocketAddr) -> Calls {
-    Calls { rate: 300, callers: 16, requests_per_connection: 20, ..Calls::to(to, "/orders/1") }
+/// Callers that keep their connections for a while, and callers that make a new one for each request: there is always something
+/// under way, and something in a queue.
+struct Callers([Load; 2]);
+
+impl Callers {
+    fn start(to: SocketAddr) -> Callers {
+        let calls = |requests_per_connection| {
+            Load::start(Calls { rate: 300, callers: 16, requests_per_connection, ..Calls::to(to, "/orders/1") })
+        };
+        Callers([calls(20), calls(1)])
+    }
+
+    async fn pass(&self) -> Result<()> {
+        for load in &self.0 {
+            load.passes(100, PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    async fn none_failed(self) -> Result<()> {
+        self.pass().await?;
+        for load in self.0 {
+            let outcome = load.end().await;
+            ensure!(outcome.failed == 0, "{outcome:?}");
+        }
+        Ok(())
+    }
 }
 
 async fn cluster(nodes: u16, node_arguments: &[&str]) -> Result<Cluster> {
@@ -29,35 +53,28 @@ async fn cluster(nodes: u16, node_arguments: &[&str]) -> Result<Cluster> {
     Ok(cluster)
 }
 
-async fn assert_none_failed(load: Load) -> Result<()> {
-    load.passes(100, PATIENCE).await?;
-    let outcome = load.end().await;
-    ensure!(outcome.failed == 0, "{outcome:?}");
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_are_restarted_in_turn_behind_a_balancer() -> Result<()> {
     let mut cluster = cluster(3, &["--drain-delay=400ms", "--workers=2"]).await?;
     let balancer = Balancer::start(cluster.nodes.iter().map(|node| (node.proxy(), node.status_url()))).await?;
     balancer.wait_until_ready(3, PATIENCE).await?;
-    let load = Load::start(calls(balancer.address()));
+    let load = Callers::start(balancer.address());
     for node in 0..3 {
-        load.passes(100, PATIENCE).await?;
+        load.pass().await?;
         cluster.nodes[node].stop().await?;
         cluster.nodes[node].start_again()?;
         cluster.nodes[node].wait_until_ready().await?;
         balancer.wait_until_ready(3, PATIENCE).await?;
     }
-    assert_none_failed(load).await
+    load.none_failed().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_hands_its_sockets_to_the_next_process_and_that_to_another() -> Result<()> {
     let mut cluster = cluster(1, &["--workers=2"]).await?;
-    let load = Load::start(calls(cluster.nodes[0].proxy()));
+    let load = Callers::start(cluster.nodes[0].proxy());
     for workers in ["--workers=4", "--workers=1", "--workers=3"] {
-        load.passes(150, PATIENCE).await?;
+        load.pass().await?;
         let before = cluster.nodes[0].process().id();
         cluster.nodes[0].hand_over(&[workers]).await?;
         ensure!(cluster.nodes[0].process().id() != before);
@@ -68,13 +85,13 @@ async fn a_node_hands_its_sockets_to_the_next_process_and_that_to_another() -> R
     let admin = cluster.admin()?;
     let written = admin.put("/v1/consumers/new?wait=all&timeout=60s", json!({})).await?;
     ensure!(written["applied"]["complete"] == true, "{written:#}");
-    assert_none_failed(load).await
+    load.none_failed().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_can_not_take_over_changes_nothing() -> Result<()> {
     let mut cluster = cluster(1, &["--workers=2"]).await?;
-    let load = Load::start(calls(cluster.nodes[0].proxy()));
+    let load = Callers::start(cluster.nodes[0].proxy());
     for arguments in [&["--proxy-listen=127.0.0.1:1"][..], &["--handover"][..]] {
         let elsewhere = arguments[0].starts_with("--proxy");
         let mut other = cluster.nodes[0].process().twin(&[&["--handover"], arguments].concat())?;
@@ -101,7 +118,7 @@ async fn a_process_that_can_not_take_over_changes_nothing() -> Result<()> {
         })
         .await?;
     }
-    assert_none_failed(load).await
+    load.none_failed().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,15 +160,15 @@ async fn sockets_of_systemd_outlast_the_process() -> Result<()> {
         anyhow::Ok(())
     };
     furnished.await.inspect_err(|_| drop(child.kill()))?;
-    let load = Load::start(calls(at));
+    let load = Callers::start(at);
     for _ in 0..2 {
-        load.passes(100, PATIENCE).await.inspect_err(|_| drop(child.kill()))?;
+        load.pass().await.inspect_err(|_| drop(child.kill()))?;
         let pid = child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(child.wait()?.success());
         child = start()?;
     }
-    let none_failed = assert_none_failed(load).await;
+    let none_failed = load.none_failed().await;
     child.kill()?;
     child.wait()?;
     none_failed
