@@ -113,7 +113,7 @@ async fn a_process_that_can_not_take_over_changes_nothing() -> Result<()> {
         ensure!(written["applied"]["complete"] == true, "{written:#}");
         wait_for("the copy on disk to be the node's again", PATIENCE, async || {
             let status = cluster.nodes[0].status().await?;
-            ensure!(status["connected"] == true, "{status:#}");
+            ensure!(status["connected"] == true && status["persisted"] == true, "{status:#}");
             Ok(())
         })
         .await?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tidegate_control_plane::app;
@@ -24,9 +23,6 @@ use crate::settings::{
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
 const STREAMS_WAITING_MAX: usize = 4;
-
-/// A node drains within the time that all parts have to stop.
-const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(40);
 
 /// Threads of the control plane beside a node: it must answer while it compiles, and leave the CPUs to traffic.
 const STANDALONE_CONTROL_THREADS: usize = 2;
@@ -79,7 +75,7 @@ fn limits(settings: &Settings) -> node::Limits {
     let defaults = node::Limits::default();
     node::Limits {
         drain_delay: settings.duration(&DRAIN_DELAY),
-        drain_timeout: settings.duration(&DRAIN_TIMEOUT).min(DRAIN_TIMEOUT_MAX),
+        drain_timeout: settings.duration(&DRAIN_TIMEOUT),
         connections_max: settings.count(&CONNECTIONS_MAX),
         connections_per_client_max: settings.count(&CONNECTIONS_PER_CLIENT_MAX),
         memory_max: settings.size_if_set(&MEMORY_MAX).unwrap_or(defaults.memory_max),

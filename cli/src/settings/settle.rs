@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use tidegate_model::{ByteSize, Name, Span};
 
 use super::form;
-use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, NOT_YET};
+use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, DRAIN_TIMEOUT, DRAIN_TIMEOUT_MAX, NOT_YET};
 use super::{Fallback, Form, Setting, Verb, file, variable};
 
 /// What a server was told, checked; each with who said so.
@@ -234,6 +234,14 @@ impl Settings {
                 }
                 _ => {}
             }
+        }
+        if self.verb.setting(DRAIN_TIMEOUT.name).is_some()
+            && let Some(Ok(told)) = self.text(&DRAIN_TIMEOUT).map(str::parse::<Span>)
+            && told.duration() > DRAIN_TIMEOUT_MAX
+        {
+            let max = DRAIN_TIMEOUT_MAX.as_secs();
+            problems
+                .push(format!("{}: it is more than {max}s, within which a server stops", self.origin(&DRAIN_TIMEOUT)));
         }
         let mut taken: Vec<(&Told, SocketAddr)> = Vec::new();
         for told in self.all.iter().filter(|told| told.setting.form == Form::Address) {

@@ -172,6 +172,9 @@ pub(crate) static DRAIN_DELAY: Setting = Setting {
     help: "How long the node goes on accepting after SIGTERM, with /readyz at 503, so that a balancer notices",
 };
 
+/// A node drains within the time that all parts of a server have to stop.
+pub(super) const DRAIN_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(40);
+
 pub(crate) static DRAIN_TIMEOUT: Setting = Setting {
     name: "drain-timeout",
     value: "DURATION",
