@@ -73,11 +73,11 @@ limits! {
         /// How old a connection may become; then it ends with the request that is under way. 0 is no bound.
         client_age_max: Duration = Duration::ZERO;
         /// The most connections of a node, and no more than three quarters of the files it may open (`--connections-max`). Some beyond are told `503 overloaded`, more are closed at once.
-        connections_max: usize = 65_536;
+        connections_max: usize = 65_000;
         /// The most connections from one address (`--connections-per-client-max`), as above. 0 is no bound: a balancer in front is one address.
         connections_per_client_max: usize = 0;
         /// The most requests under way on one worker: `503 overloaded`.
-        exchanges_max: usize = 16_384;
+        exchanges_max: usize = 16_000;
         /// How much of a connection's data is held in memory, each way.
         connection_buffer_bytes_max: usize = 128 << 10;
         /// The most requests at a time on one HTTP/2 connection.

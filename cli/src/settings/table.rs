@@ -202,7 +202,7 @@ pub(crate) static CONNECTIONS_MAX: Setting = Setting {
     verbs: WITH_PROXY,
     group: Process,
     form: Form::Count { max: 10_000_000 },
-    fallback: Fixed("65536"),
+    fallback: Fixed("65000"),
     help: "The most connections of callers, and never more than three quarters of the files that the process may open. More are told 503",
 };
 
