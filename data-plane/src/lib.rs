@@ -7,10 +7,12 @@ mod edge;
 mod exchange;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod handover;
 pub mod limits;
 mod listener;
 pub mod node;
 pub mod ports;
+mod pressure;
 mod proxy;
 mod status;
 pub mod telemetry;
@@ -18,6 +20,7 @@ mod upstream;
 mod worker;
 
 pub use edge::InvalidNetwork;
+pub use pressure::Pressure;
 pub use proxy::GatewayError;
 pub use upstream::{Connector, TcpConnector};
 pub use worker::{Parts, Worker};

@@ -42,16 +42,22 @@ const PAGE_HEAD: &str = "# Time-outs and limits of a node
 
 Every phase of a request has a limit, and every limit has a name. Time-outs are coarse: none fires early, each at most 0.2 s late.
 A service may set its own `timeouts` (`connect`, `first_byte`, `idle`, `request`); they go before the defaults here.
+`tidegate_guard_total{guard=\"...\"}` counts how often each limit of callers and of the node was met, by its name.
+A body has no limit of size: it streams, and is never held whole. Where an API wants one, it is the policy `request-size`, for one route or for all.
 ";
 
 limits! {
     "Towards callers" {
         /// How long the head of a request may take, from its first byte; on a new connection from the moment it stands. Then the connection is closed.
         client_head: Duration = Duration::from_secs(30);
-        /// How long a kept connection may say nothing between two requests. Then it is closed.
+        /// How long a kept connection may say nothing between two requests. Then it is closed. Balancers keep theirs for 60 s: were this shorter, they would send requests into connections that close.
         client_idle: Duration = Duration::from_secs(75);
         /// How long a caller may pause while it sends a body. Then `408 client_body_timeout`.
         client_body: Duration = Duration::from_secs(30);
+        /// How many bytes a second a body must bring on average, once it took longer than `client_body_grace` and as long as no answer has begun. Then `408 client_body_timeout`. 0 is no bound.
+        client_body_rate_min: u32 = 64;
+        /// How long a body may be slower than that.
+        client_body_grace: Duration = Duration::from_secs(60);
         /// How long a caller may take nothing of its reply. Then the exchange is cut.
         client_write: Duration = Duration::from_secs(30);
         /// How long what a caller still sends is read and thrown away after a reply that did not wait for it, so that the reply arrives.
@@ -62,6 +68,16 @@ limits! {
         header_count_max: usize = 100;
         /// The longest path and query: `414 uri_too_long`.
         uri_bytes_max: usize = 8 << 10;
+        /// How many requests a connection may carry, so that connections spread anew now and then; the last reply says `Connection: close`, HTTP/2 gets GOAWAY. 0 is no bound.
+        client_requests_max: u32 = 100_000;
+        /// How old a connection may become; then it ends with the request that is under way. 0 is no bound.
+        client_age_max: Duration = Duration::ZERO;
+        /// The most connections of a node, and no more than three quarters of the files it may open (`--connections-max`). Some beyond are told `503 overloaded`, more are closed at once.
+        connections_max: usize = 65_000;
+        /// The most connections from one address (`--connections-per-client-max`), as above. 0 is no bound: a balancer in front is one address.
+        connections_per_client_max: usize = 0;
+        /// The most requests under way on one worker: `503 overloaded`.
+        exchanges_max: usize = 16_000;
         /// How much of a connection's data is held in memory, each way.
         connection_buffer_bytes_max: usize = 128 << 10;
         /// The most requests at a time on one HTTP/2 connection.
@@ -76,6 +92,18 @@ limits! {
         own_hops_max: usize = 10;
         /// The largest `tracestate` that goes on; a larger one is dropped.
         tracestate_bytes_max: usize = 2 << 10;
+        /// How much of a reply is held for one HTTP/2 stream while its caller takes nothing.
+        h2_stream_buffer_bytes_max: usize = 64 << 10;
+        /// The most HTTP/2 streams of a connection that were reset before the node looked at them. Then the connection is ended.
+        h2_pending_resets_max: usize = 20;
+        /// The most HTTP/2 streams of a connection that the node had to reset or refuse for what the caller sent. Then the connection is ended.
+        h2_error_resets_max: usize = 1024;
+        /// How many HTTP/2 frames that move no request on may come at once: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, CONTINUATION, empty DATA, RST_STREAM; a request given up within a second counts for eight. Then the connection is ended.
+        h2_idle_frames_max: u32 = 2048;
+        /// How many of them a second are forgiven; each whole reply, and each 4 KiB that the caller takes, forgives eight.
+        h2_idle_frames_rate: u32 = 100;
+        /// How many accepted connections may wait for a worker that has fewer of them.
+        accept_handed_max: usize = 1024;
         /// How many new connections may wait to be accepted, for each worker.
         listen_backlog: u32 = 4096;
     }
@@ -118,8 +146,18 @@ limits! {
     "The node" {
         /// How long a node that was told to stop goes on accepting (`--drain-delay`), with its readiness at 503, so that balancers notice.
         drain_delay: Duration = Duration::ZERO;
+        /// How long a connection that waits for a request is left open once the node accepts no more, so that a request on its way is served.
+        drain_idle: Duration = Duration::from_secs(1);
         /// How long requests under way may take to end once it accepts no more.
         drain_timeout: Duration = Duration::from_secs(30);
+        /// How much memory the node may use (`--memory-max`). 0 is what its control group may, else what the machine has.
+        memory_max: usize = 0;
+        /// From this part of it on, in percent, requests and new connections are told `503 overloaded` and idle connections are closed.
+        memory_high: u32 = 92;
+        /// Below this part of it, in percent, all is as before.
+        memory_low: u32 = 88;
+        /// How long a process that takes over from another (`--handover`) may take until it can serve. Then it ends, and the other goes on.
+        handover_ready: Duration = Duration::from_secs(30);
     }
 }
 

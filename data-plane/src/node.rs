@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! control runtime (2 threads): configuration, counters, status
-//! worker 0..n (a thread each): own listening socket, own connections, own cells
+//! worker 0..n (a thread each): own listening sockets, own connections, own cells
 //! ```
 //! Traffic runs on the workers alone; what the control runtime does never stalls it. What a loss means is said by each part:
 //! without control planes the node serves what it has ([`crate::config_sync`]), without Redis limits do as they were told to
 //! ([`crate::ports::counters`]).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,15 +25,19 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config_sync::{self, ConfigSync};
+use crate::handover::{self, Following, Offer};
+use crate::listener::balance::{self, Desk};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
 use crate::ports::{ComputePool, SystemClock};
+use crate::pressure::{self, Pressure};
 use crate::status::{self, Page};
 use crate::upstream::TcpConnector;
 use crate::worker::{Parts, Worker};
 
 pub use crate::config_sync::ControlLink;
 pub use crate::edge::{Edge, Network, ProxyProtocol, TraceContext, TrustedHeaders, TrustedProxies};
+pub use crate::handover::Inherited;
 pub use crate::limits::Limits;
 pub use crate::ports::counters::Counters;
 
@@ -62,6 +66,10 @@ pub struct Config {
     pub edge: Edge,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
+    /// Sockets that listen already, from the system or from a process that serves still.
+    pub inherited: Inherited,
+    /// Told once another process has taken over: this one should end.
+    pub leave: CancellationToken,
 }
 
 /// Where a node serves.
@@ -104,6 +112,12 @@ struct Node {
     limits: Limits,
     workers: Vec<JoinHandle<()>>,
     ended: Ended,
+    following: Following,
+    /// For the next process; none where it can't be offered.
+    offer: Option<Offer>,
+    leave: CancellationToken,
+    /// Told to the status page alone: who took over answers there.
+    stop_status: CancellationToken,
     /// Told to the workers: accept no more, and end.
     stop_workers: CancellationToken,
     /// What runs on the control runtime, and when it is told to stop.
@@ -113,17 +127,19 @@ struct Node {
 
 impl Node {
     fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
-        let Config {
-            name, labels, data_dir, proxy_listen, status_listen, control: link, counters, limits, edge, ..
-        } = config;
-        let listeners = tcp::listen_for(config.workers.max(1), proxy_listen, limits.listen_backlog)
+        let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, edge, .. } = config;
+        let (workers, limits) = (config.workers.max(1), fitted(config.limits));
+        let (proxy, status, former) = config.inherited.into_parts();
+        let is_awaited = !proxy.is_empty();
+        let sockets = open(proxy, proxy_listen, workers, &limits)
             .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
-        let status = std::net::TcpListener::bind(status_listen)
+        let status = open_status(status, status_listen)
             .with_context(|| format!("the status page can't be served on {status_listen}"))?;
-        let at = Ready { proxy: listeners[0].local_addr()?, status: status.local_addr()? };
+        let at = Ready { proxy: sockets[0].local_addr()?, status: status.local_addr()? };
 
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
-        let options = config_sync::Config::new(&name, data_dir, link);
+        let in_process = matches!(link, ControlLink::InProcess(_));
+        let options = config_sync::Config::new(&name, data_dir.clone(), link);
         let sync = ConfigSync::open(config_sync::Config { labels, address: at.proxy.to_string(), ..options })
             .context("the node's configuration can't be kept")?;
         let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
@@ -132,43 +148,88 @@ impl Node {
         let page = Arc::new(Page {
             live: sync.live().clone(),
             sync: sync.status(),
-            cells: listeners.iter().map(|_| Arc::default()).collect(),
+            cells: (0..workers).map(|_| Arc::default()).collect(),
             counters,
-            compute: Arc::new(ComputePool::new(listeners.len(), COMPUTE_QUEUED_MAX)?),
+            compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
+            pressure: Arc::new(Pressure::new(&limits)),
             draining: false.into(),
         });
-        let stop = stop_background.clone();
-        background.spawn_on(async move { sync.run(stop).await }, control.handle());
+        let runtime = control.handle().clone();
+        let following = Following::start(sync, background.clone(), runtime, stop_background.clone());
         background.spawn_on(count_nodes(page.clone(), stop_background.clone()), control.handle());
-        background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), control.handle());
+        background.spawn_on(pressure::look(page.pressure.clone(), stop_background.clone()), control.handle());
+        let ready = async || until_ready(&page, limits.handover_ready).await;
+        if former.is_some() {
+            // the other one serves until this one can
+            control.block_on(ready()).context("the process that serves goes on")?;
+        }
+        let stop_status = stop_background.child_token();
+        let offer = match in_process {
+            // a control plane in this process can't be there twice
+            true => None,
+            false => {
+                let _runtime = control.enter();
+                let offer = Offer::new(&data_dir, &sockets, &status, limits.handover_ready);
+                offer.inspect_err(|error| warn!(%error, "no other process can take over from this one: {error}")).ok()
+            }
+        };
+        background.spawn_on(status::serve(status, page.clone(), stop_status.clone()), control.handle());
+        if is_awaited && former.is_none() {
+            // callers wait in the queues of these sockets, and need not be told that there is nothing yet
+            control.block_on(ready()).unwrap_or_else(|error| warn!("{error:#}"));
+        }
 
         let stop_workers = CancellationToken::new();
-        let started = start_workers(listeners, &page, (&limits, &edge), &stop_workers);
+        let started = start_workers(tcp::deal(sockets, workers), &page, (&limits, &edge), &stop_workers);
         let (workers, ended) = started.inspect_err(|_| stop_workers.cancel())?;
         info!(workers = workers.len(), status = %at.status, "serving callers on {}", at.proxy);
+        Inherited::tell_ready(former);
         if let Some(tell) = config.ready {
             // who asked may have gone
             let _ = tell.send(at);
         }
-        Ok(Node { page, limits, workers, ended, stop_workers, background, stop_background })
+        let leave = config.leave;
+        Ok(Node {
+            page,
+            limits,
+            workers,
+            ended,
+            following,
+            offer,
+            leave,
+            stop_status,
+            stop_workers,
+            background,
+            stop_background,
+        })
     }
 
     /// Serves, then ends what was started, the last first.
     async fn serve(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let failed = tokio::select! {
-            () = shutdown.cancelled() => None,
-            ended = self.ended.recv() => Some(ended),
+        let why = tokio::select! {
+            () = shutdown.cancelled() => Why::Told,
+            ended = self.ended.recv() => Why::Failed(ended),
+            () = taken(self.offer.as_ref(), &mut self.following) => Why::TakenOver,
         };
-        self.page.draining.store(true, Ordering::Relaxed);
-        if failed.is_none() {
-            info!("draining: readiness is 503 from now on");
-            tokio::time::sleep(self.limits.drain_delay).await;
+        // held a second time, the sockets would go on listening
+        self.offer = None;
+        match why {
+            Why::TakenOver => {
+                self.stop_status.cancel();
+                self.leave.cancel();
+            }
+            Why::Told => {
+                self.page.draining.store(true, Ordering::Relaxed);
+                info!("draining: readiness is 503 from now on");
+                tokio::time::sleep(self.limits.drain_delay).await;
+            }
+            Why::Failed(_) => self.page.draining.store(true, Ordering::Relaxed),
         }
         self.stop_workers.cancel();
-        let mut outcome = match failed {
-            None => Ok(()),
-            Some(Some(Err(error))) => Err(error),
-            Some(_) => Err(anyhow::anyhow!("a worker ended though nobody asked it to")),
+        let mut outcome = match why {
+            Why::Told | Why::TakenOver => Ok(()),
+            Why::Failed(Some(Err(error))) => Err(error),
+            Why::Failed(_) => Err(anyhow::anyhow!("a worker ended though nobody asked it to")),
         };
         while let Some(ended) = self.ended.recv().await {
             outcome = outcome.and(ended);
@@ -186,18 +247,74 @@ impl Node {
     }
 }
 
-/// A thread for each listening socket; done once all of them accept.
+/// Why a node stops serving.
+enum Why {
+    Told,
+    TakenOver,
+    Failed(Option<anyhow::Result<()>>),
+}
+
+/// Waits until another process has taken over, which may be never.
+async fn taken(offer: Option<&Offer>, following: &mut Following) {
+    match offer {
+        Some(offer) => offer.taken(following).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A sane share of the files that this process may open is for connections: the others are for targets, and for all else.
+fn fitted(mut limits: Limits) -> Limits {
+    if let Some(files) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        let share = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX);
+        limits.connections_max = limits.connections_max.min(share);
+    }
+    limits
+}
+
+fn open(
+    inherited: Vec<TcpListener>,
+    address: SocketAddr,
+    workers: usize,
+    limits: &Limits,
+) -> anyhow::Result<Vec<TcpListener>> {
+    if inherited.is_empty() {
+        return Ok(tcp::listen_for(workers, address, limits.listen_backlog)?);
+    }
+    for socket in &inherited {
+        handover::check_address(socket, address, "the gateway")?;
+    }
+    Ok(tcp::listen_on(inherited, workers, limits.listen_backlog)?)
+}
+
+fn open_status(inherited: Option<TcpListener>, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match inherited {
+        Some(socket) => handover::check_address(&socket, address, "the status page").map(|()| socket),
+        None => Ok(TcpListener::bind(address)?),
+    }
+}
+
+/// Waits until there is a configuration to serve.
+async fn until_ready(page: &Page, max: Duration) -> anyhow::Result<()> {
+    let mut sync = page.sync.clone();
+    let ready = sync.wait_for(|status| status.ready);
+    let ready = tokio::time::timeout(max, ready).await;
+    ready.context("there was no configuration in time")??;
+    Ok(())
+}
+
+/// A thread for each worker, with its listening sockets; done once all of them accept.
 fn start_workers(
-    listeners: Vec<std::net::TcpListener>,
+    sockets: Vec<Vec<TcpListener>>,
     page: &Page,
     (limits, edge): (&Limits, &Edge),
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<JoinHandle<()>>, Ended)> {
     let (tell, mut ended) = mpsc::unbounded_channel();
     let (tell_started, mut started) = mpsc::unbounded_channel();
-    let workers = listeners.len();
+    let workers = sockets.len();
     let mut threads = Vec::new();
-    for (listener, cells) in listeners.into_iter().zip(&page.cells) {
+    let desks = balance::desks(workers, limits);
+    for ((sockets, desk), cells) in sockets.into_iter().zip(desks).zip(&page.cells) {
         let parts = Parts {
             live: page.live.clone(),
             counters: page.counters.port(),
@@ -207,10 +324,11 @@ fn start_workers(
             edge: edge.clone(),
             cells: cells.clone(),
             workers,
+            pressure: page.pressure.clone(),
         };
         let (stop, tell, tell_started) = (stop.clone(), tell.clone(), tell_started.clone());
         // nobody listens any more if the start of another failed
-        let carry = move || drop(tell.send(carry(parts, listener, &stop, tell_started)));
+        let carry = move || drop(tell.send(carry(parts, sockets, desk, &stop, tell_started)));
         let thread = std::thread::Builder::new().name(format!("worker-{}", threads.len())).spawn(carry);
         threads.push(thread.context("a worker's thread could not be started")?);
     }
@@ -241,7 +359,8 @@ async fn count_nodes(page: Arc<Page>, stop: CancellationToken) {
 /// Carries traffic on this thread, until told to stop and what is under way has ended.
 fn carry(
     parts: Parts,
-    listener: std::net::TcpListener,
+    sockets: Vec<TcpListener>,
+    desk: Desk,
     stop: &CancellationToken,
     started: mpsc::UnboundedSender<()>,
 ) -> anyhow::Result<()> {
@@ -254,7 +373,7 @@ fn carry(
         // who waits may have failed by now
         let _ = started.send(());
         drop(started);
-        tcp::accept(&worker, listener, stop).await.context("connections can't be accepted")?;
+        tcp::accept(&worker, sockets, desk, stop).await.context("connections can't be accepted")?;
         if tokio::time::timeout(drain_timeout, worker.drain()).await.is_err() {
             warn!(
                 connections = worker.connections(),

@@ -20,10 +20,11 @@ use crate::edge::{Edge, Ids, Ports as ToldPorts};
 use crate::exchange::h2_client;
 use crate::exchange::hyper_client::Opener;
 use crate::exchange::hyper_server::Server;
-use crate::exchange::watch::Watch;
+use crate::exchange::watch::{Connection, Watch, ticks};
 use crate::limits::{Limits, TICK};
 use crate::listener;
-use crate::telemetry::Cells;
+use crate::pressure::Pressure;
+use crate::telemetry::{Cells, Guard};
 use crate::upstream::{Balance, Connector, Dial, Dialer, Patience, Pools};
 
 /// What a worker is made of, beside its connector.
@@ -44,6 +45,8 @@ pub struct Parts {
     pub cells: Arc<Cells>,
     /// How many workers share the node's caps.
     pub workers: usize,
+    /// Whether memory is short.
+    pub pressure: Arc<Pressure>,
 }
 
 /// One worker.
@@ -59,20 +62,23 @@ pub struct Worker {
     pools: Pools,
     dial: Rc<dyn Dial>,
     server: Server,
+    pressure: Arc<Pressure>,
     ids: Ids,
     told_ports: ToldPorts,
+    /// How long a caller may take nothing, in ticks.
+    client_write: u32,
 }
 
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, limits, edge, cells, workers } = parts;
+        let Parts { live, counters, clock, compute, limits, edge, cells, workers, pressure } = parts;
         Rc::new(Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
             ports: Ports::new(counters, clock, compute),
-            watch: Rc::new(Watch::new(&limits)),
+            watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers),
             dial: Rc::new(Dialer {
                 connector,
@@ -80,8 +86,10 @@ impl Worker {
                 h2_opener: h2_client::Opener::new(&limits),
             }),
             server: Server::new(&limits),
+            pressure,
             ids: Ids::new(),
             told_ports: ToldPorts::new(),
+            client_write: ticks(limits.client_write),
             limits,
             edge,
             cells,
@@ -93,7 +101,16 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        listener::connection::serve(&self, stream, peer).await;
+        let shed = self.pressure.is_high();
+        listener::connection::serve(&self, stream, peer, shed).await;
+    }
+
+    /// As [`Worker::serve`], but every request is refused: the connection is one too many.
+    pub async fn shed<S>(self: Rc<Self>, stream: S, peer: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        listener::connection::serve(&self, stream, peer, true).await;
     }
 
     /// Looks after time-outs and what is idle, for as long as it is polled.
@@ -103,8 +120,10 @@ impl Worker {
         loop {
             tick.tick().await;
             self.watch.sweep();
+            if self.pressure.is_high() {
+                self.watch.close_idle();
+            }
             self.pools.sweep(self.watch.now());
-            self.cells.connections_active.set(self.watch.connections() as u64);
             self.cells.exchanges_active.set(self.watch.exchanges() as u64);
             self.cells.upstream_kept.set(self.pools.kept() as u64);
         }
@@ -137,6 +156,22 @@ impl Worker {
             self.view.replace(Rc::new(View::new(self.live.current())));
         }
         self.view.borrow().clone()
+    }
+
+    /// Whether a request must be refused, which is under way already. It is counted; a connection that is one too many was.
+    pub(crate) fn is_overloaded(&self, connection: &Connection) -> bool {
+        if self.pressure.is_high() {
+            self.cells.guarded(Guard::Memory);
+        } else if self.watch.exchanges() > self.limits.exchanges_max {
+            self.cells.guarded(Guard::Exchanges);
+        } else {
+            return connection.is_shed();
+        }
+        true
+    }
+
+    pub(crate) fn client_write(&self) -> u32 {
+        self.client_write
     }
 
     pub(crate) fn limits(&self) -> &Limits {

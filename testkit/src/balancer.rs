@@ -123,19 +123,13 @@ async fn carry(inner: Arc<Inner>, mut caller: TcpStream) {
     let _ = tokio::io::copy_bidirectional(&mut caller, &mut target).await;
 }
 
-/// A connection to the next target that is ready; to another if it refuses.
+/// A connection to the next target that is ready. One that refuses was not ready after all: nothing makes up for that.
 async fn connect(inner: &Inner) -> Result<TcpStream> {
     let count = inner.targets.len();
     let first = inner.next.fetch_add(1, Ordering::Relaxed);
-    for number in first..first + count {
-        let target = &inner.targets[number % count];
-        if !target.ready.load(Ordering::Relaxed) {
-            continue;
-        }
-        if let Ok(Ok(stream)) = tokio::time::timeout(ANSWER_MAX, TcpStream::connect(target.proxy)).await {
-            target.connections.fetch_add(1, Ordering::Relaxed);
-            return Ok(stream);
-        }
-    }
-    Err(anyhow::anyhow!("no target is ready")).context("refused")
+    let mut in_turn = (first..first + count).map(|number| &inner.targets[number % count]);
+    let target = in_turn.find(|target| target.ready.load(Ordering::Relaxed)).context("no target is ready")?;
+    let stream = tokio::time::timeout(ANSWER_MAX, TcpStream::connect(target.proxy)).await??;
+    target.connections.fetch_add(1, Ordering::Relaxed);
+    Ok(stream)
 }

@@ -313,6 +313,22 @@ impl Node {
         format!("http://{}", self.status)
     }
 
+    /// The same, as an address.
+    pub fn proxy(&self) -> SocketAddr {
+        self.proxy
+    }
+
+    /// Another process takes this one's sockets and place, with these arguments more. Returns once this one has ended.
+    pub async fn hand_over(&mut self, arguments: &[&str]) -> Result<()> {
+        let next = self.process.twin(&[&["--handover"], arguments].concat())?;
+        let mut former = std::mem::replace(&mut self.process, next);
+        let ended = former.wait_for_end(STOPPED).await?;
+        if !ended.success() {
+            bail!("{} ended with {ended}\n{}", former.name(), former.log_tail());
+        }
+        self.wait_until_ready().await
+    }
+
     /// What it says of itself.
     pub async fn status(&self) -> Result<Value> {
         let request = reqwest::Client::new().get(format!("{}/status", self.status_url()));

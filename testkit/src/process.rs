@@ -53,6 +53,23 @@ impl Process {
         Ok(process)
     }
 
+    /// Another one beside it, with these arguments more, and its log behind this one's.
+    pub fn twin(&self, arguments: &[&str]) -> Result<Process> {
+        let mut twin = Process {
+            name: self.name.clone(),
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
+            environment: self.environment.clone(),
+            folder: self.folder.clone(),
+            log: self.log.clone(),
+            log_from: 0,
+            child: None,
+        };
+        twin.arguments.extend(arguments.iter().map(OsString::from));
+        twin.start()?;
+        Ok(twin)
+    }
+
     /// Starts it again after its end, with the same arguments and log.
     pub fn start(&mut self) -> Result<()> {
         if self.is_running() {

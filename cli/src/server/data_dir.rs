@@ -1,7 +1,7 @@
 //! The data directory: readable by its owner only, and used by one process at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -14,33 +14,14 @@ const LOCK: &str = "lock";
 /// Holds the data directory until dropped, or until the process ends in whatever way.
 #[derive(Debug)]
 pub(super) struct DataDir {
-    _lock: File,
+    /// Absent where a thread holds it.
+    _lock: Option<File>,
 }
 
 /// Makes the data directory if it is missing, and takes it for this process.
 pub(super) fn take(path: &Path) -> anyhow::Result<DataDir> {
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_dir() => bail!("it is not a folder"),
-        Ok(found) => {
-            let mode = found.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                warn!(
-                    "other users may look into {}, which holds secrets (mode {mode:o}); `chmod 700` it",
-                    path.display()
-                );
-            }
-        }
-        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(path).context("it cannot be made")?,
-    }
-    let file = path.join(LOCK);
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&file)
-        .with_context(|| format!("{} cannot be written", file.display()))?;
+    make(path)?;
+    let mut lock = open(path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -52,10 +33,51 @@ pub(super) fn take(path: &Path) -> anyhow::Result<DataDir> {
         }
         Err(TryLockError::Error(error)) => return Err(error).context("it cannot be locked"),
     }
-    // for the message above only; the lock itself is what counts
-    let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    written.with_context(|| format!("{} cannot be written", file.display()))?;
-    Ok(DataDir { _lock: lock })
+    sign(&mut lock)?;
+    Ok(DataDir { _lock: Some(lock) })
+}
+
+/// As [`take`], where a process that has it gives it to this one: the lock is taken once that one has ended.
+pub(super) fn take_over(path: &Path) -> anyhow::Result<DataDir> {
+    let mut lock = open(path)?;
+    let wait = move || match lock.lock().map_err(anyhow::Error::from).and_then(|()| sign(&mut lock)) {
+        // held to the end of the process
+        Ok(()) => loop {
+            std::thread::park();
+        },
+        Err(error) => warn!("the data directory could not be locked: {error:#}"),
+    };
+    std::thread::Builder::new().name("data-dir".into()).spawn(wait).context("a thread could not be started")?;
+    Ok(DataDir { _lock: None })
+}
+
+fn make(path: &Path) -> anyhow::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => bail!("it is not a folder"),
+        Ok(found) => {
+            let mode = found.permissions().mode() & 0o777;
+            if mode & 0o077 != 0 {
+                warn!(
+                    "other users may look into {}, which holds secrets (mode {mode:o}); `chmod 700` it",
+                    path.display()
+                );
+            }
+            Ok(())
+        }
+        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(path).context("it cannot be made"),
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    let file = path.join(LOCK);
+    let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file);
+    lock.with_context(|| format!("{} cannot be written", file.display()))
+}
+
+/// For the message above only; the lock itself is what counts.
+fn sign(lock: &mut File) -> anyhow::Result<()> {
+    let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    written.context("its lock cannot be written")
 }
 
 #[cfg(test)]
@@ -72,6 +94,20 @@ mod tests {
         assert!(refused.contains(&format!("in use by process {}", std::process::id())), "{refused}");
         drop(first);
         take(&path).unwrap();
+    }
+
+    #[test]
+    fn who_takes_over_gets_the_folder_once_the_other_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = take(folder.path()).unwrap();
+        take_over(folder.path()).unwrap();
+        drop(first);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while open(folder.path()).unwrap().try_lock().is_ok() {
+            assert!(std::time::Instant::now() < deadline, "nobody took it");
+            std::thread::yield_now();
+        }
+        assert!(take(folder.path()).is_err());
     }
 
     #[test]

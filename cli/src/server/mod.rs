@@ -6,6 +6,7 @@ mod logging;
 mod parts;
 mod ports;
 mod screen;
+mod sockets;
 mod verbs;
 
 use anyhow::Context as _;
@@ -17,12 +18,14 @@ pub(crate) fn serve(settings: &Settings) -> anyhow::Result<()> {
     let logging = logging::start(settings)?;
     descriptors::raise();
     let data_dir = settings.path(&DATA_DIR);
+    let inherited = sockets::inherit(settings)?;
     // held to the end: a second process on the same folder is told so
-    let _lock = data_dir::take(&data_dir).with_context(|| settings.origin(&DATA_DIR))?;
-    ports::check(settings)?;
+    let lock = if inherited.has_former() { data_dir::take_over(&data_dir) } else { data_dir::take(&data_dir) };
+    let _lock = lock.with_context(|| settings.origin(&DATA_DIR))?;
+    ports::check(settings, &inherited)?;
     match settings.verb() {
-        Verb::Standalone => verbs::standalone(settings, logging),
+        Verb::Standalone => verbs::standalone(settings, logging, inherited),
         Verb::ControlPlane => verbs::control_plane(settings, logging),
-        Verb::DataPlane => verbs::data_plane(settings, logging),
+        Verb::DataPlane => verbs::data_plane(settings, logging, inherited),
     }
 }

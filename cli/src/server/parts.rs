@@ -53,10 +53,12 @@ impl Parts {
         Ok(())
     }
 
-    /// Runs `once_ready` when `ready` comes, then waits for a signal or for the end of a part, and stops all.
+    /// Runs `once_ready` when `ready` comes, then waits for a signal, for another process that took over (`leave`), or for the
+    /// end of a part, and stops all.
     pub(super) async fn supervise<R>(
         mut self,
         logging: Logging,
+        leave: CancellationToken,
         ready: impl Future<Output = Result<R, oneshot::error::RecvError>>,
         once_ready: impl FnOnce(R),
     ) -> anyhow::Result<()> {
@@ -67,6 +69,10 @@ impl Parts {
             tokio::select! {
                 name = signals.stop(&logging) => {
                     info!("{name}: stopping; once more ends at once");
+                    break Ok(());
+                }
+                () = leave.cancelled() => {
+                    info!("another process took over: stopping");
                     break Ok(());
                 }
                 Some(ended) = self.running.join_next() => break Err(self.unasked(ended)),

@@ -5,14 +5,22 @@ use std::net::{SocketAddr, TcpListener};
 
 use anyhow::bail;
 
-use crate::settings::Settings;
+use tidegate_data_plane::node::Inherited;
+
+use crate::settings::{PROXY_LISTEN, STATUS_LISTEN, Setting, Settings};
 
 /// Fails with one line for each listener whose address cannot be had.
 ///
-/// A node's workers share their port, which would let a second process in as well; this look does not.
-pub(super) fn check(settings: &Settings) -> anyhow::Result<()> {
+/// A node's workers share their port, which would let a second process in as well; this look does not. Where there are
+/// sockets already, there is nothing to look at.
+pub(super) fn check(settings: &Settings, inherited: &Inherited) -> anyhow::Result<()> {
+    let has = |setting: &Setting| {
+        std::ptr::eq(setting, &PROXY_LISTEN) && !inherited.proxy.is_empty()
+            || std::ptr::eq(setting, &STATUS_LISTEN) && inherited.status.is_some()
+    };
     let refused: Vec<String> = settings
         .listeners()
+        .filter(|(setting, _)| !has(setting))
         .filter_map(|(setting, address)| {
             let why = refusal(address)?;
             Some(format!("{}: {why}", settings.origin(setting)))

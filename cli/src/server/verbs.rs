@@ -8,15 +8,17 @@ use tidegate_control_plane::app;
 use tidegate_data_plane::node;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::logging::Logging;
 use super::parts::Parts;
 use super::screen;
 use crate::settings::{
-    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONTROL_PLANE, DATA_DIR, DATABASE_URL, DRAIN_DELAY, JOIN_TOKEN_IN,
-    JOIN_TOKEN_OUT, LABEL, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL,
-    SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings, TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
+    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, CONTROL_PLANE, DATA_DIR,
+    DATABASE_URL, DRAIN_DELAY, DRAIN_TIMEOUT, JOIN_TOKEN_IN, JOIN_TOKEN_OUT, LABEL, MEMORY_MAX, NAME,
+    OPERATOR_TOKEN_FILE, PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN,
+    STREAM_LISTEN, Settings, TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
 };
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
@@ -26,11 +28,12 @@ const STREAMS_WAITING_MAX: usize = 4;
 const STANDALONE_CONTROL_THREADS: usize = 2;
 
 /// A control plane and a node in one process, joined by a pipe in memory.
-pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node::Inherited) -> anyhow::Result<()> {
     let data_dir = settings.path(&DATA_DIR);
     let (streams, in_process) = mpsc::channel(STREAMS_WAITING_MAX);
     let (admin_ready, admin) = oneshot::channel();
     let (node_ready, proxy) = oneshot::channel();
+    let leave = CancellationToken::new();
     let control = app::Config {
         mode: app::Mode::Standalone,
         database_url: sqlite_url(&data_dir.join("tidegate.db")),
@@ -56,19 +59,29 @@ pub(super) fn standalone(settings: &Settings, logging: Logging) -> anyhow::Resul
         limits: limits(settings),
         edge: edge(settings),
         ready: Some(node_ready),
+        inherited,
+        leave: leave.clone(),
     };
     run(multi_thread(STANDALONE_CONTROL_THREADS)?, async {
         let mut parts = Parts::default();
         parts.task("control plane", |stop| app::run(control, stop));
         parts.thread("node", |stop| node::run(node, stop))?;
         let ready = async { Ok((admin.await?, proxy.await?)) };
-        parts.supervise(logging, ready, |(admin, node)| screen::standalone(settings, &admin, &node)).await
+        parts.supervise(logging, leave, ready, |(admin, node)| screen::standalone(settings, &admin, &node)).await
     })
 }
 
 /// The defaults of a node, and what of them was set.
 fn limits(settings: &Settings) -> node::Limits {
-    node::Limits { drain_delay: settings.duration(&DRAIN_DELAY), ..node::Limits::default() }
+    let defaults = node::Limits::default();
+    node::Limits {
+        drain_delay: settings.duration(&DRAIN_DELAY),
+        drain_timeout: settings.duration(&DRAIN_TIMEOUT),
+        connections_max: settings.count(&CONNECTIONS_MAX),
+        connections_per_client_max: settings.count(&CONNECTIONS_PER_CLIENT_MAX),
+        memory_max: settings.size_if_set(&MEMORY_MAX).unwrap_or(defaults.memory_max),
+        ..defaults
+    }
 }
 
 /// Whom a node believes of its callers.
@@ -114,16 +127,17 @@ pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Re
     run(multi_thread(cpus.max(2))?, async {
         let mut parts = Parts::default();
         parts.task("control plane", |stop| app::run(config, stop));
-        parts.supervise(logging, admin, |admin| screen::control_plane(settings, &admin)).await
+        parts.supervise(logging, CancellationToken::new(), admin, |admin| screen::control_plane(settings, &admin)).await
     })
 }
 
 /// A node of a cluster.
-pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
+pub(super) fn data_plane(settings: &Settings, logging: Logging, inherited: node::Inherited) -> anyhow::Result<()> {
     if settings.text(&REDIS_URL).is_none() {
         info!("without --redis-url rate limits are counted by this node alone");
     }
     let (ready, proxy) = oneshot::channel();
+    let leave = CancellationToken::new();
     let config = node::Config {
         name: settings.string(&NAME),
         labels: settings.labels(&LABEL),
@@ -139,12 +153,14 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging) -> anyhow::Resul
         limits: node::Limits { redis_wait: settings.duration(&REDIS_TIMEOUT), ..limits(settings) },
         edge: edge(settings),
         ready: Some(ready),
+        inherited,
+        leave: leave.clone(),
     };
     let runtime = Builder::new_current_thread().enable_all().build().context("the runtime could not be started")?;
     run(runtime, async {
         let mut parts = Parts::default();
         parts.thread("node", |stop| node::run(config, stop))?;
-        parts.supervise(logging, proxy, |node| screen::data_plane(settings, &node)).await
+        parts.supervise(logging, leave, proxy, |node| screen::data_plane(settings, &node)).await
     })
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tidegate_data_plane::node::Network;
-use tidegate_model::{Name, Span};
+use tidegate_model::{ByteSize, Name, Span};
 use url::Url;
 
 /// What the text of a setting may be.
@@ -13,8 +13,14 @@ pub(crate) enum Form {
     Address,
     /// A whole number from 1.
     Count { max: usize },
+    /// A whole number, or 0 for a default that is found.
+    CountOrZero { max: usize },
     /// A length of time.
     Duration,
+    /// A number of bytes.
+    Size,
+    /// `true` or `false`; the flag alone is `true`.
+    Switch,
     /// A file or a folder.
     Path,
     /// An address with one of these schemes; may hold a password.
@@ -57,6 +63,13 @@ impl Form {
                 Ok(count) if (1..=max).contains(&count) => Ok(()),
                 _ => Err(format!("it is not a whole number from 1 to {max}")),
             },
+            Form::CountOrZero { max } => match text.parse::<usize>() {
+                Ok(count) if count <= max => Ok(()),
+                _ => Err(format!("it is not a whole number from 0 to {max}")),
+            },
+            Form::Size => text.parse::<ByteSize>().map(drop).map_err(|e| e.to_string()),
+            Form::Switch if matches!(text, "true" | "false") => Ok(()),
+            Form::Switch => Err("it is neither `true` nor `false`".to_owned()),
             Form::Duration => text.parse::<Span>().map(drop).map_err(|e| e.to_string()),
             Form::Path => Ok(()),
             Form::Url(schemes) => url(text, schemes).map(drop),
@@ -182,6 +195,12 @@ mod tests {
             (Form::Address, "", Some("empty")),
             (Form::Duration, "20ms", None),
             (Form::Duration, "20", Some("is not a duration")),
+            (Form::CountOrZero { max: 8 }, "0", None),
+            (Form::CountOrZero { max: 8 }, "9", Some("from 0 to 8")),
+            (Form::Size, "512MiB", None),
+            (Form::Size, "512", Some("is not a size")),
+            (Form::Switch, "true", None),
+            (Form::Switch, "yes", Some("`true` nor `false`")),
             (Form::Count { max: 8 }, "8", None),
             (Form::Count { max: 8 }, "0", Some("from 1 to 8")),
             (Form::Count { max: 8 }, "9", Some("from 1 to 8")),

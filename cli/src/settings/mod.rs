@@ -109,6 +109,9 @@ impl Setting {
             .hide_env_values(true)
             .help_heading(self.group.heading())
             .help(format!("{}\n{default}", self.help));
+        if self.form == Form::Switch {
+            return arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+        }
         if self.form.many() { arg.action(ArgAction::Append).value_delimiter(',') } else { arg }
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tidegate_data_plane::node::Network;
-use tidegate_model::{Name, Span};
+use tidegate_model::{ByteSize, Name, Span};
 
 use super::form;
-use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, NOT_YET};
+use super::table::{ADMIN_TLS_CERT, ADMIN_TLS_KEY, DATA_DIR, DRAIN_TIMEOUT, DRAIN_TIMEOUT_MAX, NOT_YET};
 use super::{Fallback, Form, Setting, Verb, file, variable};
 
 /// What a server was told, checked; each with who said so.
@@ -178,6 +178,17 @@ impl Settings {
         self.always(setting).parse().expect("it was checked")
     }
 
+    /// A number of bytes, if it is set.
+    pub(crate) fn size_if_set(&self, setting: &Setting) -> Option<usize> {
+        let size = self.text(setting)?.parse::<ByteSize>().expect("it was checked");
+        Some(usize::try_from(size.bytes()).unwrap_or(usize::MAX))
+    }
+
+    /// Whether it is on.
+    pub(crate) fn is_on(&self, setting: &Setting) -> bool {
+        self.text(setting) == Some("true")
+    }
+
     /// A length of time.
     pub(crate) fn duration(&self, setting: &Setting) -> Duration {
         self.always(setting).parse::<Span>().expect("it was checked").duration()
@@ -229,6 +240,14 @@ impl Settings {
                 }
                 _ => {}
             }
+        }
+        if self.verb.setting(DRAIN_TIMEOUT.name).is_some()
+            && let Some(Ok(told)) = self.text(&DRAIN_TIMEOUT).map(str::parse::<Span>)
+            && told.duration() > DRAIN_TIMEOUT_MAX
+        {
+            let max = DRAIN_TIMEOUT_MAX.as_secs();
+            problems
+                .push(format!("{}: it is more than {max}s, within which a server stops", self.origin(&DRAIN_TIMEOUT)));
         }
         let mut taken: Vec<(&Told, SocketAddr)> = Vec::new();
         for told in self.all.iter().filter(|told| told.setting.form == Form::Address) {

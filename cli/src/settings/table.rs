@@ -213,6 +213,60 @@ pub(crate) static DRAIN_DELAY: Setting = Setting {
     help: "How long the node goes on accepting after SIGTERM, with /readyz at 503, so that a balancer notices",
 };
 
+/// A node drains within the time that all parts of a server have to stop.
+pub(super) const DRAIN_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(40);
+
+pub(crate) static DRAIN_TIMEOUT: Setting = Setting {
+    name: "drain-timeout",
+    value: "DURATION",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Duration,
+    fallback: Fixed("30s"),
+    help: "How long requests under way may take to end once the node accepts no more; 40s at most",
+};
+
+pub(crate) static HANDOVER: Setting = Setting {
+    name: "handover",
+    value: "BOOLEAN",
+    verbs: &[DataPlane],
+    group: Process,
+    form: Form::Switch,
+    fallback: Fixed("false"),
+    help: "If another process uses --data-dir, take its listening sockets and its place: no connection is refused or lost. \
+           It ends once this one serves. Without another this is a start like any",
+};
+
+pub(crate) static CONNECTIONS_MAX: Setting = Setting {
+    name: "connections-max",
+    value: "COUNT",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Count { max: 10_000_000 },
+    fallback: Fixed("65000"),
+    help: "The most connections of callers, and never more than three quarters of the files that the process may open. More are told 503",
+};
+
+pub(crate) static CONNECTIONS_PER_CLIENT_MAX: Setting = Setting {
+    name: "connections-per-client-max",
+    value: "COUNT",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::CountOrZero { max: 10_000_000 },
+    fallback: Fixed("0"),
+    help: "The most connections from one address; 0 is any number. A balancer in front is one address",
+};
+
+pub(crate) static MEMORY_MAX: Setting = Setting {
+    name: "memory-max",
+    value: "SIZE",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Size,
+    fallback: Unset("what the control group allows, else what the machine has"),
+    help: "How much memory the process may use: near it, requests are told 503 until there is room again",
+};
+
 pub(crate) static NAME: Setting = Setting {
     name: "name",
     value: "NAME",
@@ -288,6 +342,11 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &WORKERS,
     &DRAIN_DELAY,
     &TRACE_CONTEXT,
+    &DRAIN_TIMEOUT,
+    &HANDOVER,
+    &CONNECTIONS_MAX,
+    &CONNECTIONS_PER_CLIENT_MAX,
+    &MEMORY_MAX,
     &LOG_LEVEL,
     &LOG_FORMAT,
 ];

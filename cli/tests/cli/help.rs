@@ -35,7 +35,9 @@ fn help_lists_every_flag_with_its_variable_and_default() {
         assert!(names.len() >= 10, "{verb}: {names:?}");
         for name in &names {
             // with its value: help also speaks of flags in passing
-            let is_it = |two: &[&str]| two[0] == format!("--{name}") && two[1].starts_with('<');
+            let is_it = |two: &[&str]| {
+                two[0] == format!("--{name}") && two[1].starts_with('<') || two[0].starts_with(&format!("--{name}[=<"))
+            };
             let at = words.windows(2).position(is_it).unwrap_or_else(|| panic!("{verb} --{name}"));
             let told = words[at..].join(" ");
             let (told, rest) = told.split_once("[env: ").unwrap_or_default();

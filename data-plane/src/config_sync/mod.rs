@@ -189,6 +189,20 @@ impl ConfigSync {
         self.status.watch()
     }
 
+    /// Leaves what is on disk to another process, once [`ConfigSync::run`] has ended. Waits for what is being written.
+    pub(crate) fn release_disk(&self) {
+        if let Some(disk) = self.threads.disk() {
+            disk.release();
+        }
+    }
+
+    /// Takes it back, before [`ConfigSync::run`] is called again.
+    pub(crate) fn reclaim_disk(&self) {
+        if let Some(disk) = self.threads.disk() {
+            disk.reclaim();
+        }
+    }
+
     /// The key that secrets in documents are sealed with; `None` before the node joined.
     pub fn data_key(&self) -> Option<DataKey> {
         Enrolment::new(&self.config.data_dir).data_key()

@@ -252,7 +252,7 @@ pub(super) struct Threads {
     queues: Option<[Sender<Work>; 2]>,
     threads: Vec<JoinHandle<()>>,
     /// Ends after those that use it.
-    _disk: Option<Arc<Disk>>,
+    disk: Option<Arc<Disk>>,
 }
 
 impl Threads {
@@ -267,7 +267,12 @@ impl Threads {
             Ok::<_, std::io::Error>(to)
         };
         let queues = Some([start(Class::Identity)?, start(Class::Traffic)?]);
-        Ok(Threads { queues, threads, _disk: disk })
+        Ok(Threads { queues, threads, disk })
+    }
+
+    /// Where it is kept on disk, if it is.
+    pub(super) fn disk(&self) -> Option<&Disk> {
+        self.disk.as_deref()
     }
 
     /// Hands an update to the thread of its class.

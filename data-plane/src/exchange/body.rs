@@ -228,7 +228,8 @@ pub(crate) trait Ending {
 pub(crate) struct ResponseBody {
     from: Source,
     bytes: u64,
-    /// Dropped, or run, with the last byte.
+    /// Run when the codec lets go of the body: HTTP/2 holds the last piece until the caller has room for it, and only then is
+    /// the exchange over.
     ending: Option<Box<dyn Ending>>,
 }
 
@@ -291,15 +292,14 @@ impl ResponseBody {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
                     self.bytes += data.len() as u64;
+                    flow.exchange.enter(Phase::ClientTakes, flow.client_write);
                     if stream.is_end_stream() {
-                        self.end(true);
-                    } else {
-                        flow.exchange.enter(Phase::ClientTakes, flow.client_write);
+                        self.from = Source::Empty;
                     }
                     Poll::Ready(Some(Ok(Frame::data(data))))
                 }
                 Err(frame) => {
-                    self.end(true);
+                    self.from = Source::Empty;
                     Poll::Ready(frame.into_trailers().ok().and_then(trailers::passable).map(|t| Ok(Frame::trailers(t))))
                 }
             },
@@ -308,7 +308,7 @@ impl ResponseBody {
                 Poll::Ready(Some(Err(error)))
             }
             None => {
-                self.end(true);
+                self.from = Source::Empty;
                 Poll::Ready(None)
             }
         }
@@ -327,7 +327,7 @@ impl Body for ResponseBody {
             Source::Whole(all) => {
                 let all = std::mem::take(all);
                 this.bytes = all.len() as u64;
-                this.end(true);
+                this.from = Source::Empty;
                 Poll::Ready(Some(Ok(Frame::data(all))))
             }
         }

@@ -7,13 +7,16 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::header::CONNECTION;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response};
 use hyper::ext::Protocol;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tidegate_policy::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_local;
 
@@ -22,10 +25,11 @@ use super::body::{Incoming, RequestBody, ResponseBody};
 use super::gate::Manner;
 use super::tunnel::Tunnel;
 use super::watch::{Connection, Endable, Task, Underway};
-use super::{Answer, Arrived, gate};
+use super::{Answer, Arrived, Asks, gate};
 use crate::edge::Caller;
 use crate::limits::Limits;
 use crate::proxy::{self, GatewayError};
+use crate::telemetry::Guard;
 use crate::worker::Worker;
 
 /// How connections of callers are served.
@@ -53,7 +57,17 @@ impl Server {
         let (tunnel, held) = (Cell::new(None), Held::new(connection));
         let service = service_fn(|request| {
             let arrived = arrive(worker, connection, connection.task.clone(), request);
-            respond(worker, arrived, &tunnel, &held)
+            async {
+                let mut response = respond(worker, arrived, &tunnel, &held).await;
+                if connection.is_closing()
+                    && let Ok(response) = &mut response
+                    && response.status() != http::StatusCode::SWITCHING_PROTOCOLS
+                {
+                    // said in the reply, so that no next request is lost in a connection that closes
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         });
         let stream = Listened { stream, held: &held };
         let mut serving = self.h1.serve_connection(TokioIo::new(stream), service);
@@ -61,7 +75,7 @@ impl Server {
         let served = poll_fn(|cx| {
             // what has come is looked at before it is told to close
             let polled = Pin::new(&mut serving).poll(cx);
-            if polled.is_pending() && connection.is_closing() && !told {
+            if polled.is_pending() && connection.is_parting() && !told {
                 told = true;
                 Pin::new(&mut serving).graceful_shutdown();
                 return Pin::new(&mut serving).poll(cx);
@@ -76,7 +90,7 @@ impl Server {
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "a connection of a caller ended early: {error}");
+                ended_early(worker, &error);
                 if let Some(problem) = held.problem() {
                     refuse(worker, connection, serving.into_parts().io.into_inner().stream, problem).await;
                 }
@@ -106,22 +120,60 @@ impl Server {
             .initial_stream_window_size(limits.h2_stream_window_bytes)
             .initial_connection_window_size(limits.h2_connection_window_bytes)
             .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.connection_buffer_bytes_max)
+            .max_send_buf_size(limits.h2_stream_buffer_bytes_max)
+            .max_frame_size(H2_FRAME_BYTES)
+            .header_table_size(H2_HEADER_TABLE_BYTES)
+            .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
+            .max_local_error_reset_streams(limits.h2_error_resets_max)
             .enable_connect_protocol()
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         let mut told = false;
         let served = poll_fn(|cx| {
-            if connection.is_closing() && !told {
+            if connection.is_parting() && !told {
                 told = true;
                 serving.as_mut().graceful_shutdown();
             }
             serving.as_mut().poll(cx)
         });
         if let Err(error) = served.await {
-            tracing::debug!(%error, "a connection of a caller ended early: {error}");
+            ended_early(worker, &error);
         }
     }
+}
+
+/// The largest frame of HTTP/2, and the table of its header compression: the smallest and the usual that the standard has.
+const H2_FRAME_BYTES: u32 = 16 << 10;
+const H2_HEADER_TABLE_BYTES: u32 = 4096;
+
+/// A connection ended by a mistake of the caller, or by his leaving. What the codec guards against is counted.
+fn ended_early(worker: &Worker, error: &hyper::Error) {
+    tracing::debug!(%error, "a connection of a caller ended early: {error}");
+    if error.is_parse_too_large() {
+        worker.cells().guarded(Guard::HeadSize);
+    }
+    let h2 = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    if h2.is_some_and(|h2| h2.is_library() && h2.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)) {
+        worker.cells().guarded(Guard::H2Flood);
+    }
+}
+
+/// Whether a request is let in, and its head; and what it asks for.
+fn admit(
+    worker: &Worker,
+    connection: &Connection,
+    parts: Parts,
+    manner: Manner,
+) -> (Result<RequestHead, GatewayError>, Asks) {
+    let (mut head, asks) = gate::admit(parts, manner, worker.limits());
+    match &head {
+        Err(GatewayError::UriTooLong) => worker.cells().guarded(Guard::Uri),
+        Err(GatewayError::HeadTooLarge) => worker.cells().guarded(Guard::HeadSize),
+        Err(_) => {}
+        Ok(_) if worker.is_overloaded(connection) => head = Err(GatewayError::Overloaded),
+        Ok(_) => {}
+    }
+    (head, asks)
 }
 
 /// A request arrived: it is under way from here on.
@@ -135,7 +187,7 @@ fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request:
     let manner = Manner { has_body: !body.is_empty(), connects_websocket, peer: peer.trust };
     // before the gate drops what only trusted proxies may say
     let caller = Caller::of(peer, parts.version, &parts.headers, worker.edge(), limits.forwarded_hops_max);
-    let (head, asks) = gate::admit(parts, manner, limits);
+    let (head, asks) = admit(worker, connection, parts, manner);
     Arrived { head, asks, body, caller, underway }
 }
 

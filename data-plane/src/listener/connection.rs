@@ -11,12 +11,11 @@ use crate::exchange::watch::{Connection, Endable};
 use crate::worker::Worker;
 
 /// Serves a connection until its end, or until the watch ends it.
-pub(crate) async fn serve<S>(worker: &Rc<Worker>, stream: S, peer: IpAddr)
+pub(crate) async fn serve<S>(worker: &Rc<Worker>, stream: S, peer: IpAddr, shed: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let open = worker.watch().open();
-    worker.cells().connections.add(1);
+    let open = worker.watch().open(shed);
     let connection = open.connection();
     Endable::new(connection.task.clone(), speak(worker, connection, stream, peer)).await;
 }

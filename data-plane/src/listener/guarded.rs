@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::frames::{Frame, Frames};
 use super::proxy_protocol::{self, Parsed};
 use crate::exchange::watch::Connection;
 
@@ -22,12 +23,14 @@ pub(crate) struct Guarded<S> {
     first: [u8; PREFACE.len()],
     first_from: usize,
     first_to: usize,
+    /// Of HTTP/2, which frames come.
+    frames: Option<Frames>,
     is_shut: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     pub(crate) fn new(stream: S, connection: Rc<Connection>) -> Self {
-        Guarded { stream, connection, first: [0; 24], first_from: 0, first_to: 0, is_shut: false }
+        Guarded { stream, connection, first: [0; 24], first_from: 0, first_to: 0, frames: None, is_shut: false }
     }
 
     /// What the PROXY protocol says that each connection begins with: whom it is from, if it says so.
@@ -67,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     pub(crate) async fn speaks_h2(&mut self) -> io::Result<bool> {
         while self.first[..self.first_to] == PREFACE[..self.first_to] {
             if self.first_to == PREFACE.len() {
+                self.frames = Some(Frames::default());
                 return Ok(true);
             }
             let n = self.stream.read(&mut self.first[self.first_to..]).await?;
@@ -74,21 +78,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 break;
             }
             self.first_to += n;
+            self.connection.heard();
         }
         Ok(false)
     }
 }
 
 impl<S> Guarded<S> {
-    fn tell_writing<T>(&self, written: &Poll<T>) {
+    fn tell_writing(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Pending => self.connection.blocked(),
-            Poll::Ready(_) => self.connection.taken(),
+            Poll::Ready(written) => self.connection.taken(*written.as_ref().unwrap_or(&0)),
         }
+    }
+
+    /// Whether what came of HTTP/2 is more than noise.
+    fn is_of_use(&mut self, came: &[u8]) -> bool {
+        let Some(frames) = &mut self.frames else { return true };
+        let mut idle = 0;
+        frames.read(came, |frame| idle += u32::from(frame == Frame::Idle));
+        idle == 0 || self.connection.spend(idle)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+/// GOAWAY: ENHANCE_YOUR_CALM, no stream after the first.
+const CALM_DOWN: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.first_from < self.first_to {
             let n = buf.remaining().min(self.first_to - self.first_from);
@@ -100,6 +116,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.connection.heard();
+        }
+        if !self.is_of_use(&buf.filled()[before..]) {
+            // for whoever reads it; the connection ends either way
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &CALM_DOWN);
+            return Poll::Ready(Err(io::Error::other("frames of HTTP/2 that are of no use")));
         }
         Poll::Ready(Ok(()))
     }

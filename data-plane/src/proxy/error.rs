@@ -82,6 +82,8 @@ errors! {
     RouteBroken(Box<str>): SERVICE_UNAVAILABLE, "route_broken", Gateway;
     /// The node is shutting down.
     ShuttingDown: SERVICE_UNAVAILABLE, "shutting_down", Gateway;
+    /// The node has as many connections or requests as it may, or is short of memory.
+    Overloaded: SERVICE_UNAVAILABLE, "overloaded", Gateway;
     /// The upstream has no target that takes requests.
     NoTarget: SERVICE_UNAVAILABLE, "no_target", Gateway;
     /// No connection to a target could be made.
@@ -129,6 +131,7 @@ impl GatewayError {
                 | E::HeadTooLarge
                 | E::ClientBodyTimeout
                 | E::ShuttingDown
+                | E::Overloaded
         )
     }
 
@@ -154,6 +157,7 @@ impl GatewayError {
             E::LoopDetected => "the request has passed this gateway too often: a service leads back to the gateway",
             E::NotConfigured => "the node has no configuration yet",
             E::ShuttingDown => "the node is shutting down",
+            E::Overloaded => "the node has more to do than it can",
             E::NoTarget => "the upstream has no target that takes requests",
             E::UpstreamConnectFailed => "no connection to the upstream could be made",
             E::UpstreamReset => "the upstream closed the connection before it answered",

@@ -277,7 +277,7 @@ impl Visit {
 
     fn stream(self, head: ResponseHead, body: crate::exchange::body::Stream, lease: Lease) -> Answer {
         let idle = self.route.as_ref().map_or(0, |route| route.patience.idle);
-        let client_write = ticks(self.worker.limits().client_write);
+        let client_write = self.worker.client_write();
         let grpc = self.asks.grpc;
         let streaming = |exchange: &Rc<Exchange>, ending| {
             let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write, grpc };
@@ -318,6 +318,8 @@ impl Visit {
             head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             exchange.connection.left_unread();
         }
+        // a reply that nobody takes ends, also one that the gateway made (CVE-2026-49975)
+        exchange.enter(Phase::ClientTakes, self.worker.client_write());
         let rest = Rest { status, origin: head.origin, visit: self, lease };
         Answer { head, body: body(&exchange, Some(Box::new(rest))), tunnel: None }
     }
@@ -340,6 +342,7 @@ struct Rest {
 impl Ending for Rest {
     fn ended(self: Box<Self>, complete: bool, response_bytes: u64) {
         let Rest { mut visit, status, origin, lease } = *self;
+        let complete = complete && !visit.exchange().was_ended();
         let request_bytes = visit.exchange().request_bytes.get();
         if complete && let Some(lease) = lease {
             visit.give_back(lease);
@@ -347,7 +350,9 @@ impl Ending for Rest {
         let cells = visit.worker.cells();
         cells.request_bytes.add(request_bytes);
         cells.response_bytes.add(response_bytes);
-        if !complete {
+        if complete {
+            visit.exchange().is_delivered();
+        } else {
             cells.cut.add(1);
         }
         visit.ended(&End { status: status.as_u16(), origin, request_bytes, response_bytes, complete });

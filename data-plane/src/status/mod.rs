@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use crate::config_sync::SyncStatus;
 use crate::ports::ComputePool;
 use crate::ports::counters::NodeCounters;
+use crate::pressure::Pressure;
 use crate::telemetry::{Cells, exposition};
 
 /// What there is to tell.
@@ -34,6 +35,7 @@ pub(crate) struct Page {
     pub(crate) cells: Vec<Arc<Cells>>,
     pub(crate) counters: NodeCounters,
     pub(crate) compute: Arc<ComputePool>,
+    pub(crate) pressure: Arc<Pressure>,
     pub(crate) draining: AtomicBool,
 }
 
@@ -114,6 +116,9 @@ impl Page {
         let mut status = json!(sync);
         status["version"] = json!(env!("CARGO_PKG_VERSION"));
         status["workers"] = json!(self.cells.len());
+        let connections: Vec<u64> = self.cells.iter().map(|cells| cells.connections_active.get()).collect();
+        status["connections"] = json!(connections);
+        status["memory"] = self.pressure.status();
         status["draining"] = json!(self.draining.load(Ordering::Relaxed));
         status["counters"] = json!(self.counters.status());
         status["compute"] = json!(self.compute.status());

@@ -1,11 +1,15 @@
 //! What a node counts: each worker in cells of its own, summed when somebody looks.
 
+mod guards;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use tidegate_snapshot::Revisions;
+
+pub use guards::{GUARDS, Guard};
 
 /// A number that one thread writes and any may read.
 #[derive(Debug, Default)]
@@ -60,6 +64,8 @@ pub struct Cells {
     pub request_bytes: Count,
     /// Bytes of bodies towards callers.
     pub response_bytes: Count,
+    /// How often each [`Guard`] acted.
+    pub guards: [Count; GUARDS],
 }
 
 /// The codes that count as upstream errors.
@@ -76,6 +82,11 @@ pub const UPSTREAM_ERRORS: [&str; 9] = [
 ];
 
 impl Cells {
+    /// A guard acted.
+    pub(crate) fn guarded(&self, guard: Guard) {
+        self.guards[guard as usize].add(1);
+    }
+
     /// A request got its status.
     pub(crate) fn answered(&self, status: StatusCode) {
         self.requests[usize::from(status.as_u16() / 100).min(5)].add(1);
@@ -139,6 +150,7 @@ pub fn exposition(workers: &[Arc<Cells>], revisions: Revisions, connected: bool)
         out.head(name, kind, help);
         out.line(name, &[], sum(of));
     }
+    guards::expose(&mut out, workers);
     out.head("tidegate_config_revision", "gauge", "The revision that is served, by class.");
     out.line("tidegate_config_revision", &[("class", "identity")], revisions.identity);
     out.line("tidegate_config_revision", &[("class", "traffic")], revisions.traffic);

@@ -60,6 +60,7 @@ impl Gateway {
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
             limits: Limits::default(),
+            pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
             edge: tidegate_data_plane::node::Edge::default(),
             cells: cells.clone(),
             workers: 1,

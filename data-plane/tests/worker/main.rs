@@ -6,12 +6,14 @@
 mod bodies;
 mod drain;
 mod edge;
+mod floods;
 mod forwarding;
 mod gate;
 mod grpc;
 mod h2;
 mod h2_out;
 mod interim;
+mod overload;
 mod pools;
 mod routes_page;
 mod routing;

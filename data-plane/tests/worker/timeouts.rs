@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
+use tidegate_data_plane::telemetry::Guard;
+
+use crate::support::frames::{self, Raw, frame};
 use crate::support::upstream::read_head;
 use crate::support::{Gateway, route, run, service, service_of, until, upstream_of};
 
@@ -214,6 +217,112 @@ fn a_caller_that_takes_nothing() {
         until("the connection is ended", || client.is_over()).await;
         assert_took(begun, 30.0);
         until("the target's connection too", || upstream.open() == 0).await;
+    });
+}
+
+#[test]
+fn an_http2_connection_that_says_nothing_after_its_preface() {
+    run(async {
+        let (gateway, _) = Gateway::plain();
+        let begun = Instant::now();
+        let raw = Raw::connect(&gateway, &[]).await;
+        until("it is ended", || raw.is_over()).await;
+        assert_took(begun, 30.0);
+        assert_eq!(gateway.cells.guards[Guard::Head as usize].get(), 1);
+    });
+}
+
+#[test]
+fn an_http2_connection_whose_head_drips() {
+    run(async {
+        let (gateway, _) = Gateway::plain();
+        let begun = Instant::now();
+        let mut raw = Raw::connect(&gateway, &[]).await;
+        let head = frame(frames::HEADERS, 0, 1, frames::GET);
+        for byte in head.iter().chain(frame(frames::CONTINUATION, 0, 1, &[b'x'; 200]).iter()) {
+            if raw.is_over() || !raw.send(&[*byte]).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(raw.is_over());
+        assert!(begun.elapsed() < Duration::from_secs(33), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn a_kept_http2_connection_that_asks_for_nothing() {
+    run(async {
+        let (gateway, _) = Gateway::plain();
+        let mut raw = Raw::connect(&gateway, &[]).await;
+        let flags = frames::END_HEADERS | frames::END_STREAM;
+        assert!(raw.send(&frame(frames::HEADERS, flags, 1, frames::GET)).await);
+        until("it is answered", || raw.has(frames::HEADERS, 1)).await;
+        let begun = Instant::now();
+        // signs of life are no requests
+        while !raw.is_over() && raw.send(&frame(frames::PING, 0, 0, &[0; 8])).await {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let took = begun.elapsed();
+        assert!((Duration::from_secs(75)..Duration::from_secs(79)).contains(&took), "{took:?}");
+        assert!(raw.has(frames::GOAWAY, 0), "it was told");
+    });
+}
+
+#[test]
+fn a_body_that_comes_drop_by_drop() {
+    run(async {
+        let gateway = patient(json!({}));
+        let upstream = gateway.net.upstream("up:80");
+        let mut client = gateway.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await;
+        let begun = Instant::now();
+        let reply = loop {
+            client.send("a").await;
+            tokio::select! {
+                reply = client.reply() => break reply,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+            assert!(begun.elapsed() < Duration::from_secs(200), "it drips on");
+        };
+        assert_eq!((reply.status(), &*reply.code()), (408, "client_body_timeout"));
+        assert!((60..62).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        assert_eq!(gateway.cells.guards[Guard::BodyRate as usize].get(), 1);
+        until("the target's connection is closed", || upstream.open() == 0).await;
+    });
+}
+
+#[test]
+fn a_slow_body_whose_answer_has_begun_may_take_its_time() {
+    run(async {
+        let gateway = patient(json!({}));
+        gateway.net.serve("up:80", |mut stream: DuplexStream| async move {
+            let mut early = Vec::new();
+            read_head(&mut stream, &mut early).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+            for _ in early {
+                stream.write_all(b"1\r\nx\r\n").await.unwrap();
+            }
+            let mut byte = [0];
+            while stream.read_exact(&mut byte).await.is_ok() {
+                if byte[0] == b'z' {
+                    break;
+                }
+                if stream.write_all(b"1\r\nx\r\n").await.is_err() {
+                    return;
+                }
+            }
+            stream.write_all(b"0\r\n\r\n").await.unwrap();
+        });
+        let mut client = gateway.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n").await;
+        for _ in 0..20 {
+            client.send("a").await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        client.send("z").await;
+        let reply = client.reply().await;
+        assert_eq!((reply.status(), reply.whole, reply.text()), (200, true, "x".repeat(20).as_str()));
     });
 }
 

@@ -51,6 +51,10 @@ pub(super) struct Capture {
 enum Job {
     Keep(Update, Done),
     Folded(u64, io::Result<u64>),
+    /// Another process takes the folder; told once nothing is written any more.
+    Release(Sender<()>),
+    /// It did not want it after all.
+    Reclaim,
     Stop,
 }
 
@@ -99,7 +103,8 @@ impl Disk {
         let mut writer = Writer {
             dir: opened.dir,
             retry,
-            _lock: opened.lock,
+            lock: opened.lock,
+            hold: Hold::Held,
             capture,
             jobs: jobs.clone(),
             newest,
@@ -125,6 +130,19 @@ impl Disk {
             done(false);
         }
     }
+
+    /// Leaves the folder to another process. Returns once nothing is written any more.
+    pub(super) fn release(&self) {
+        let (told, released) = channel();
+        if self.jobs.send(Job::Release(told)).is_ok() {
+            let _ = released.recv(); // the thread may have ended; then nothing is written either
+        }
+    }
+
+    /// Takes the folder back, as soon as the other has let go of it, and writes what the node runs on.
+    pub(super) fn reclaim(&self) {
+        let _ = self.jobs.send(Job::Reclaim); // it may have ended
+    }
 }
 
 impl Drop for Disk {
@@ -136,10 +154,20 @@ impl Drop for Disk {
     }
 }
 
+/// Whose the folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Held,
+    Released,
+    /// Of another process still, from which it is wanted back.
+    Wanted,
+}
+
 struct Writer {
     dir: PathBuf,
     retry: Duration,
-    _lock: File,
+    lock: File,
+    hold: Hold,
     capture: Arc<dyn Fn() -> Capture + Send + Sync>,
     jobs: Sender<Job>,
     /// The number of the newest file.
@@ -163,6 +191,7 @@ struct Writer {
 impl Writer {
     fn run(&mut self, queue: &Receiver<Job>) {
         loop {
+            self.take_back_if_wanted();
             self.fold_if_wanted();
             let first = match queue.recv_timeout(self.retry) {
                 Ok(job) => job,
@@ -185,6 +214,13 @@ impl Writer {
                             appended.push((update, done));
                         }
                     }
+                    Job::Release(told) => {
+                        self.append(std::mem::take(&mut appended));
+                        self.release();
+                        let _ = told.send(()); // who asked may not wait
+                    }
+                    Job::Reclaim if self.hold == Hold::Released => self.hold = Hold::Wanted,
+                    Job::Reclaim => {}
                     Job::Folded(number, written) => self.folded(number, written),
                     Job::Stop => {
                         self.append(appended);
@@ -197,6 +233,30 @@ impl Writer {
             }
             self.append(appended);
         }
+    }
+
+    fn release(&mut self) {
+        if self.folding.take().is_some_and(|folding| folding.join().is_err()) {
+            error!("the thread that writes a snapshot panicked");
+        }
+        self.journal = None;
+        self.hold = Hold::Released;
+        // what comes is not in the journal, until all is written anew
+        self.lost = true;
+        if let Err(error) = self.lock.unlock() {
+            warn!("`{}` could not be left to another process: {error}", self.dir.display());
+        }
+    }
+
+    fn take_back_if_wanted(&mut self) {
+        if self.hold != Hold::Wanted || self.lock.try_lock().is_err() {
+            return;
+        }
+        self.hold = Hold::Held;
+        let numbers = [SNAPSHOT, JOURNAL].map(|kind| files(&self.dir, kind).unwrap_or_default());
+        let newest = numbers.iter().flatten().map(|file| file.number).max();
+        self.newest = self.newest.max(newest.unwrap_or(0));
+        self.wanted = true;
     }
 
     fn append(&mut self, updates: Vec<(Update, Done)>) {
@@ -247,13 +307,14 @@ impl Writer {
 
     fn fold_if_wanted(&mut self) {
         let too_soon = self.failed_at.is_some_and(|at| at.elapsed() < self.retry);
-        if self.wanted && too_soon && self.folding.is_none() {
+        let away = self.hold != Hold::Held;
+        if self.wanted && (too_soon || away) && self.folding.is_none() {
             // whoever waits is told; the next attempt is for all
             for done in self.waiting.drain(..) {
                 done(false);
             }
         }
-        if !self.wanted || self.folding.is_some() || too_soon {
+        if !self.wanted || self.folding.is_some() || too_soon || away {
             return;
         }
         self.wanted = false;

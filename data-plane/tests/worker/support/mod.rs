@@ -1,6 +1,7 @@
 //! One worker on pipes in memory, on a clock that only moves while everybody waits.
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod upstream;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::node::Edge;
 use tidegate_data_plane::telemetry::Cells;
-use tidegate_data_plane::{Connector, Parts, Worker};
+use tidegate_data_plane::{Connector, Parts, Pressure, Worker};
 use tidegate_model::{Authority, Change, Id, Instant, Kind, State};
 use tidegate_policy::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, LimitSpec, Reading, Registry, Settled, Take, TakeOutcome,
@@ -54,6 +55,7 @@ pub(crate) struct Gateway {
     pub(crate) net: Net,
     pub(crate) cells: Arc<Cells>,
     pub(crate) live: Arc<Live>,
+    pub(crate) pressure: Arc<Pressure>,
 }
 
 impl Gateway {
@@ -79,12 +81,14 @@ impl Gateway {
             edge: Edge::default(),
             cells: cells.clone(),
             workers: 1,
+            pressure: Arc::new(Pressure::of(1000, &Limits::default())),
         };
         change(&mut parts);
+        let pressure = parts.pressure.clone();
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
         spawn_local(async move { swept.sweep().await });
-        Gateway { worker, net, cells, live }
+        Gateway { worker, net, cells, live, pressure }
     }
 
     /// One service at `up:80`, taken by every path, and its target.
