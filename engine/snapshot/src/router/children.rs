@@ -1,4 +1,4 @@
-//! The nodes below a node, by their segment.
+//! Nodes by the text that leads to them.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -10,112 +10,125 @@ use smallvec::SmallVec;
 
 use super::node::Node;
 
-/// A segment: short ones lie in the node itself.
-pub(super) type Label = SmallVec<[u8; 16]>;
+/// The text that leads to a node: what is short lies in the node itself.
+pub(super) type Label = SmallVec<[u8; 24]>;
 
 /// Configuration alone says what is in here, so a fixed hash serves: callers can't make keys collide.
 pub(super) type Table<K, V> = GenericHashMap<K, V, FixedState, DefaultSharedPtr>;
 
-/// Children: a flat list, which one or two cache lines of tell where the child is; for very many a tree, so that adding one more
-/// does not copy them all.
+/// A list, of whose hashes a cache line or two tell where a node is; for very many a tree, so that adding one more does not copy
+/// them all.
 #[derive(Clone)]
 pub(super) enum Children {
-    /// Ordered by hash.
-    Few(Vec<(u32, Arc<Node>)>),
-    Many(Box<Table<Label, Arc<Node>>>),
+    Few(Few),
+    Many(Table<Label, Arc<Node>>),
 }
 
-const FEW: usize = 256;
+/// Ordered by hash.
+#[derive(Clone, Default)]
+pub(super) struct Few {
+    hashes: Vec<u32>,
+    nodes: Vec<Arc<Node>>,
+}
+
+const FEW: usize = 512;
 
 impl Default for Children {
     fn default() -> Self {
-        Children::Few(Vec::new())
+        Children::Few(Few::default())
     }
 }
 
-fn hash(segment: &[u8]) -> u32 {
-    (FixedState::default().hash_one(segment) >> 32) as u32
-}
-
-/// Where the first of a hash is or would be. Hashes are spread evenly, so it is near where its size says.
-fn place(list: &[(u32, Arc<Node>)], hash: u32) -> usize {
-    let mut at = ((u64::from(hash) * list.len() as u64) >> 32) as usize;
-    while at < list.len() && list[at].0 < hash {
-        at += 1;
+impl Few {
+    fn hash(label: &[u8]) -> u32 {
+        (FixedState::default().hash_one(label) >> 32) as u32
     }
-    while at > 0 && list[at - 1].0 >= hash {
-        at -= 1;
-    }
-    at
-}
 
-fn position(list: &[(u32, Arc<Node>)], segment: &[u8]) -> Result<usize, (usize, u32)> {
-    let hash = hash(segment);
-    let first = place(list, hash);
-    let mut at = first;
-    while let Some((other, node)) = list.get(at).filter(|(other, _)| *other == hash) {
-        debug_assert_eq!(*other, hash);
-        if node.label.as_slice() == segment {
-            return Ok(at);
+    /// Where the first of a hash is or would be. Hashes are spread evenly, so it is near where its size says.
+    fn first(&self, hash: u32) -> usize {
+        let hashes = self.hashes.as_slice();
+        let mut at = ((u64::from(hash) * hashes.len() as u64) >> 32) as usize;
+        while hashes.get(at).is_some_and(|other| *other < hash) {
+            at += 1;
         }
-        at += 1;
+        while at > 0 && hashes[at - 1] >= hash {
+            at -= 1;
+        }
+        at
     }
-    Err((first, hash))
+
+    /// Where a label is, or where it would be and its hash.
+    #[inline]
+    fn position(&self, label: &[u8]) -> Result<usize, (usize, u32)> {
+        let hash = Few::hash(label);
+        let first = self.first(hash);
+        let mut at = first;
+        while self.hashes.get(at) == Some(&hash) {
+            if self.nodes[at].label.as_slice() == label {
+                return Ok(at);
+            }
+            at += 1;
+        }
+        Err((first, hash))
+    }
 }
 
 impl Children {
     #[inline]
-    pub(super) fn get(&self, segment: &str) -> Option<&Arc<Node>> {
+    pub(super) fn get(&self, label: &str) -> Option<&Node> {
         match self {
-            Children::Few(list) if list.is_empty() => None,
-            Children::Few(list) => position(list, segment.as_bytes()).ok().map(|at| &list[at].1),
-            Children::Many(table) => table.get(segment.as_bytes()),
+            Children::Few(few) => few.position(label.as_bytes()).ok().map(|at| &*few.nodes[at]),
+            Children::Many(table) => table.get(label.as_bytes()).map(|node| &**node),
         }
     }
 
-    pub(super) fn get_mut(&mut self, segment: &str) -> Option<&mut Arc<Node>> {
-        match self {
-            Children::Few(list) => position(list, segment.as_bytes()).ok().map(|at| &mut list[at].1),
-            Children::Many(table) => table.get_mut(segment.as_bytes()),
-        }
-    }
-
-    pub(super) fn get_or_insert(&mut self, segment: &str) -> &mut Arc<Node> {
-        if let Children::Few(list) = self
-            && list.len() >= FEW
+    pub(super) fn get_or_insert(&mut self, label: &str) -> &mut Arc<Node> {
+        if let Children::Few(few) = self
+            && few.nodes.len() >= FEW
         {
-            let table = list.drain(..).map(|(_, node)| (node.label.clone(), node)).collect();
-            *self = Children::Many(Box::new(table));
+            let nodes = std::mem::take(&mut few.nodes).into_iter();
+            *self = Children::Many(nodes.map(|node| (node.label.clone(), node)).collect());
         }
-        let new = || Arc::new(Node::labelled(segment));
+        let new = || Arc::new(Node::labelled(label));
         match self {
-            Children::Few(list) => {
-                let at = position(list, segment.as_bytes()).unwrap_or_else(|(at, hash)| {
-                    list.insert(at, (hash, new()));
+            Children::Few(few) => {
+                let at = few.position(label.as_bytes()).unwrap_or_else(|(at, hash)| {
+                    few.hashes.insert(at, hash);
+                    few.nodes.insert(at, new());
                     at
                 });
-                &mut list[at].1
+                &mut few.nodes[at]
             }
-            Children::Many(table) => table.entry(Label::from_slice(segment.as_bytes())).or_insert_with(new),
+            Children::Many(table) => table.entry(Label::from_slice(label.as_bytes())).or_insert_with(new),
         }
     }
 
-    pub(super) fn remove(&mut self, segment: &str) {
+    /// Changes a node, and takes it out if that leaves it empty.
+    pub(super) fn change(&mut self, label: &str, change: impl FnOnce(&mut Node)) {
         match self {
-            Children::Few(list) => {
-                if let Ok(at) = position(list, segment.as_bytes()) {
-                    list.remove(at);
+            Children::Few(few) => {
+                let Ok(at) = few.position(label.as_bytes()) else { return };
+                let node = Arc::make_mut(&mut few.nodes[at]);
+                change(node);
+                if node.is_empty() {
+                    few.hashes.remove(at);
+                    few.nodes.remove(at);
                 }
             }
             Children::Many(table) => {
-                table.remove(segment.as_bytes());
+                let Some(node) = table.get_mut(label.as_bytes()) else { return };
+                let node = Arc::make_mut(node);
+                change(node);
+                if node.is_empty() {
+                    table.remove(label.as_bytes());
+                }
             }
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Children::Few(list) => list.is_empty(),
+            Children::Few(few) => few.nodes.is_empty(),
             Children::Many(table) => table.is_empty(),
         }
     }

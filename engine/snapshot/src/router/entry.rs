@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 use tidegate_model::Id;
 
 use super::Requested;
+use super::node::Place;
 use crate::CompiledRoute;
 use crate::path::CompiledPath;
 
-/// Routes at one place, the first one first. Nearly always there is one, and it lies in the node itself.
+/// Routes of a node, by place, the first one of each first. Nearly always there is one, and it lies in the node itself.
 pub(super) type Entries = SmallVec<[Entry; 1]>;
 
 /// A route at a place.
@@ -20,11 +21,10 @@ pub(super) struct Entry {
     pub(super) route: Arc<CompiledRoute>,
     pub(super) priority: i32,
     takes: Takes,
-    /// Which of the route's paths leads here; `NO_PATH` for a route that takes any.
-    path: u16,
+    /// Which of the route's paths leads here.
+    path: u8,
+    pub(super) place: Place,
 }
-
-const NO_PATH: u16 = u16::MAX;
 
 /// Methods as bits, and what only the route itself can tell.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,9 +68,9 @@ impl Takes {
 }
 
 impl Entry {
-    pub(super) fn new(route: &Arc<CompiledRoute>, path: Option<usize>) -> Self {
-        let path = path.and_then(|path| u16::try_from(path).ok()).unwrap_or(NO_PATH);
-        Entry { route: route.clone(), priority: route.priority, takes: Takes::by(route), path }
+    /// A document has at most 256 paths.
+    pub(super) fn new(route: &Arc<CompiledRoute>, path: u8, place: Place) -> Self {
+        Entry { route: route.clone(), priority: route.priority, takes: Takes::by(route), path, place }
     }
 
     /// Whether it takes the method, headers and query.
@@ -93,8 +93,8 @@ impl Entry {
         self.route.paths.get(usize::from(self.path))
     }
 
-    /// What is smaller goes first, of routes at places of one rank.
-    pub(super) fn order(&self) -> (Reverse<i32>, Reverse<usize>, bool, Reverse<usize>, Reverse<usize>, Id, u16) {
+    /// What is smaller goes first, of routes at places of one rank. A route that takes any path has none.
+    pub(super) fn order(&self) -> (Reverse<i32>, Reverse<usize>, bool, Reverse<usize>, Reverse<usize>, Id, u8) {
         let route = &*self.route;
         (
             Reverse(self.priority),
@@ -109,7 +109,7 @@ impl Entry {
 }
 
 pub(super) fn insert(entries: &mut Entries, entry: Entry) {
-    let at = entries.partition_point(|other| other.order() < entry.order());
+    let at = entries.partition_point(|other| (other.place, other.order()) < (entry.place, entry.order()));
     entries.insert(at, entry);
 }
 

@@ -6,45 +6,39 @@ use super::children::{Children, Label};
 use super::entry::{self, Entries, Entry};
 use crate::CompiledRoute;
 
-/// A place in a path. Small, as a look-up fetches one for each segment.
+/// A place in a path. Small, as a look-up fetches each from memory.
 #[derive(Clone, Default)]
 pub(super) struct Node {
-    /// The segment that leads here.
+    /// What leads here: from the root, the literal beginning of the path; below a parameter, one segment.
     pub(super) label: Label,
-    /// By the literal segment that follows.
-    pub(super) literals: Children,
+    /// Routes that end here.
+    pub(super) entries: Entries,
     /// Below any segment that is not empty.
     pub(super) parameter: Option<Arc<Node>>,
-    /// Routes that take what ends here.
-    pub(super) ends: Entries,
-    /// Routes that take what ends here and all below.
-    pub(super) prefix: Entries,
-    pub(super) rare: Option<Box<Rare>>,
+    /// Below a parameter: by the literal segment that follows.
+    pub(super) literals: Option<Box<Children>>,
 }
 
-/// What few places have.
-#[derive(Clone, Default)]
-pub(super) struct Rare {
-    /// Routes that take all below this place, not the place itself: a prefix with a `/` at its end, or `{*rest}`.
-    pub(super) below: Entries,
-    /// Routes whose expression begins with the text that leads here.
-    pub(super) expressions: Entries,
-}
-
-/// How a place is found from the root.
+/// How a place is found from the literal beginning of a path.
 #[derive(Clone, Copy)]
 pub(super) enum Step<'a> {
     Literal(&'a str),
     Parameter,
 }
 
-/// Which routes of a node.
-#[derive(Clone, Copy)]
+/// What a route takes of a node, in the order in which routes are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
+    /// What ends here.
     End,
-    Prefix,
-    Below,
+    /// What its expression fits, which begins with the text that leads here.
     Expression,
+    /// All below this place, not the place itself: a prefix with a `/` at its end, or `{*rest}`.
+    Below,
+    /// What ends here and all below.
+    Prefix,
+    /// Any path.
+    Any,
 }
 
 impl Node {
@@ -52,55 +46,39 @@ impl Node {
         Node { label: Label::from_slice(label.as_bytes()), ..Node::default() }
     }
 
-    pub(super) fn insert(&mut self, steps: &[Step<'_>], place: Place, entry: Entry) {
+    pub(super) fn insert(&mut self, steps: &[Step<'_>], entry: Entry) {
         let node = steps.iter().fold(self, |node, step| {
             Arc::make_mut(match step {
-                Step::Literal(segment) => node.literals.get_or_insert(segment),
+                Step::Literal(segment) => node.literals.get_or_insert_default().get_or_insert(segment),
                 Step::Parameter => node.parameter.get_or_insert_default(),
             })
         });
-        entry::insert(node.entries(place), entry);
+        entry::insert(&mut node.entries, entry);
     }
 
     /// Removes a route and prunes what is left empty.
-    pub(super) fn remove(&mut self, steps: &[Step<'_>], place: Place, route: &CompiledRoute) {
+    pub(super) fn remove(&mut self, steps: &[Step<'_>], route: &CompiledRoute) {
         let Some((step, rest)) = steps.split_first() else {
-            entry::remove(self.entries(place), route);
-            self.rare.take_if(|rare| rare.below.is_empty() && rare.expressions.is_empty());
+            entry::remove(&mut self.entries, route);
             return;
         };
         match step {
             Step::Literal(segment) => {
-                let Some(child) = self.literals.get_mut(segment) else { return };
-                let child = Arc::make_mut(child);
-                child.remove(rest, place, route);
-                if child.is_empty() {
-                    self.literals.remove(segment);
+                if let Some(literals) = &mut self.literals {
+                    literals.change(segment, |child| child.remove(rest, route));
                 }
+                self.literals.take_if(|literals| literals.is_empty());
             }
             Step::Parameter => {
                 if let Some(child) = &mut self.parameter {
-                    Arc::make_mut(child).remove(rest, place, route);
+                    Arc::make_mut(child).remove(rest, route);
                 }
                 self.parameter.take_if(|child| child.is_empty());
             }
         }
     }
 
-    fn entries(&mut self, place: Place) -> &mut Entries {
-        match place {
-            Place::End => &mut self.ends,
-            Place::Prefix => &mut self.prefix,
-            Place::Below => &mut self.rare.get_or_insert_default().below,
-            Place::Expression => &mut self.rare.get_or_insert_default().expressions,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.literals.is_empty()
-            && self.parameter.is_none()
-            && self.ends.is_empty()
-            && self.prefix.is_empty()
-            && self.rare.is_none()
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.parameter.is_none() && self.literals.is_none()
     }
 }

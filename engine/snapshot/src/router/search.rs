@@ -10,7 +10,7 @@ use http::Method;
 use smallvec::SmallVec;
 
 use super::entry::{Entries, Entry, Takes};
-use super::node::Node;
+use super::node::{Node, Place};
 use super::tree::Tree;
 use super::{Found, Requested};
 
@@ -25,9 +25,8 @@ pub(super) struct Search<'a, 'r> {
 /// A node on the way, and how much of it was looked at.
 struct Frame<'a> {
     node: &'a Node,
+    /// How much of the path leads here.
     at: usize,
-    /// Where the segment after `at` ends.
-    end: usize,
     next: Next,
 }
 
@@ -37,7 +36,7 @@ enum Next {
     Nothing,
 }
 
-/// A node on the way with routes that take more than what ends there, and how much of the path leads to it. Deeper ones come first.
+/// Nodes on the way with routes that take more than what ends there, and how much of the path leads to them. Deeper ones come first.
 type Passed<'a> = SmallVec<[(&'a Node, usize); 8]>;
 
 impl<'a, 'r> Search<'a, 'r> {
@@ -71,17 +70,15 @@ impl<'a, 'r> Search<'a, 'r> {
             return;
         }
         for (node, at) in passed {
-            if let Some(rare) = &node.rare
-                && self.requested.path[at..].starts_with('/')
-            {
-                self.offer(&rare.below);
+            if self.requested.path[at..].starts_with('/') {
+                self.offer(&node.entries, Place::Below);
             }
-            self.offer(&node.prefix);
+            self.offer(&node.entries, Place::Prefix);
             if self.is_settled(tree) {
                 return;
             }
         }
-        self.offer(&tree.any);
+        self.offer(&tree.any, Place::Any);
     }
 
     /// Whether no route of this tree can go before the one that was found.
@@ -89,54 +86,80 @@ impl<'a, 'r> Search<'a, 'r> {
         self.best.is_some_and(|best| best.priority >= tree.top)
     }
 
-    /// Walks all ways that the path can go, and offers what ends at its end.
+    /// Goes all ways that the path can go, and offers what ends at its end. The longest literal beginning comes first.
     fn ends(&mut self, tree: &'a Tree) -> Passed<'a> {
         let path = self.requested.path;
-        let frame = |node, at: usize| {
-            let end = path[at..].get(1..).map_or(at, |rest| at + 1 + rest.find('/').unwrap_or(rest.len()));
-            Frame { node, at, end, next: Next::Literals }
-        };
         let mut passed = Passed::new();
+        let mut heads: SmallVec<[usize; 16]> = SmallVec::new();
+        heads.push(0);
+        let mut at = 0;
+        while heads.len() <= tree.depth && at < path.len() {
+            at = segment(path, at);
+            heads.push(at);
+        }
+        while let Some(at) = heads.pop() {
+            let Some(node) = tree.heads.get(&path[..at]) else { continue };
+            if at == path.len() {
+                self.offer(&node.entries, Place::End);
+            } else if node.parameter.is_some() {
+                self.walk(tree, node, at, &mut passed);
+            }
+            if self.is_settled(tree) {
+                return passed;
+            }
+            pass(node, at, &mut passed);
+        }
+        passed
+    }
+
+    /// Goes all ways below a parameter of a head, a literal segment before a parameter.
+    fn walk(&mut self, tree: &'a Tree, head: &'a Node, at: usize, passed: &mut Passed<'a>) {
+        let path = self.requested.path;
         let mut way: SmallVec<[Frame<'a>; 8]> = SmallVec::new();
-        way.push(frame(&tree.root, 0));
-        while let Some(top) = way.last_mut() {
-            let Frame { node, at, end, .. } = *top;
-            match top.next {
+        way.push(Frame { node: head, at, next: Next::Parameter });
+        while let Some(Frame { node, at, next }) = way.last_mut() {
+            let (node, at) = (*node, *at);
+            match next {
                 Next::Literals if at == path.len() => {
-                    top.next = Next::Nothing;
-                    self.offer(&node.ends);
+                    *next = Next::Nothing;
+                    self.offer(&node.entries, Place::End);
                     if self.is_settled(tree) {
-                        return passed;
+                        return;
                     }
                 }
                 Next::Literals => {
-                    top.next = if node.parameter.is_some() && end > at + 1 { Next::Parameter } else { Next::Nothing };
-                    if let Some(child) = node.literals.get(&path[at + 1..end]) {
-                        way.push(frame(child, end));
+                    *next = Next::Parameter;
+                    let end = segment(path, at);
+                    if let Some(child) = node.literals.as_ref().and_then(|literals| literals.get(&path[at + 1..end])) {
+                        way.push(Frame { node: child, at: end, next: Next::Literals });
                     }
                 }
                 Next::Parameter => {
-                    top.next = Next::Nothing;
-                    if let Some(child) = &node.parameter {
-                        way.push(frame(child, end));
+                    *next = Next::Nothing;
+                    let end = segment(path, at);
+                    if let Some(child) = &node.parameter
+                        && end > at + 1
+                    {
+                        way.push(Frame { node: child, at: end, next: Next::Literals });
                     }
                 }
                 Next::Nothing => {
                     way.pop();
-                    if !node.prefix.is_empty() || node.rare.is_some() {
-                        passed.push((node, at));
+                    // the head is passed by who came here
+                    if !way.is_empty() {
+                        pass(node, at, passed);
                     }
                 }
             }
         }
-        passed
     }
 
     /// Offers the expressions that fit. They stand at several nodes, and the order goes over all of them.
     fn expressions(&mut self, passed: &Passed<'a>) {
         let requested = self.requested;
         let mut first: Option<&'a Entry> = None;
-        for entry in passed.iter().filter_map(|(node, _)| node.rare.as_ref()).flat_map(|rare| &rare.expressions) {
+        let of_node = |(node, _): &(&'a Node, usize)| node.entries.iter();
+        for entry in passed.iter().flat_map(of_node).filter(|entry| entry.place == Place::Expression) {
             if self.methods.is_some() {
                 self.offer_expression(entry);
                 continue;
@@ -158,8 +181,8 @@ impl<'a, 'r> Search<'a, 'r> {
 
     /// Offers the routes of a place.
     #[inline]
-    fn offer(&mut self, entries: &'a Entries) {
-        for entry in entries {
+    fn offer(&mut self, entries: &'a Entries, place: Place) {
+        for entry in entries.iter().filter(|entry| entry.place == place) {
             if self.methods.is_some() {
                 self.note_methods(entry);
                 continue;
@@ -184,6 +207,19 @@ impl<'a, 'r> Search<'a, 'r> {
         if entry.route.methods.contains(&Method::GET) {
             methods.insert("HEAD");
         }
+    }
+}
+
+/// Where the segment ends whose slash stands here.
+fn segment(path: &str, slash: usize) -> usize {
+    let rest = &path.as_bytes()[slash + 1..];
+    slash + 1 + rest.iter().position(|b| *b == b'/').unwrap_or(rest.len())
+}
+
+#[inline]
+fn pass<'a>(node: &'a Node, at: usize, passed: &mut Passed<'a>) {
+    if node.entries.last().is_some_and(|entry| entry.place > Place::End) {
+        passed.push((node, at));
     }
 }
 
