@@ -108,6 +108,15 @@ impl<'s> Walk<'s> {
 
     /// The branch that takes the value, or the problems of the one that was most likely meant.
     fn any_of(&self, options: &'s [Value], value: &Value, problems: &mut Problems) {
+        // what an enum becomes whose variants are described
+        let constants: Option<Vec<&str>> = options.iter().map(|option| option.get("const")?.as_str()).collect();
+        if let Some(names) = constants {
+            if !value.as_str().is_some_and(|given| names.contains(&given)) {
+                let given = value.as_str().unwrap_or_default();
+                problems.add("invalid_value", format!("{} is not one of {}", show(value), list(&names, given)));
+            }
+            return;
+        }
         let mut closest: Option<Problems> = None;
         for option in options {
             let mut found = Problems::new();

@@ -99,3 +99,26 @@ impl Document for Service {
         self.upstream.iter().map(|r| ("/upstream".into(), Kind::Upstream, r)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::{decode, schema_of};
+
+    #[test]
+    fn a_protocol_that_there_is_not_is_told_with_those_there_are() {
+        let schema = schema_of::<Service>();
+        let given = json!({ "url": "http://a", "protocol": "h3" });
+        let problems = decode::<Service>(&schema, &given).expect_err("it is no protocol");
+        let told = &problems[0];
+        assert_eq!((&*told.pointer, &*told.code), ("/protocol", "invalid_value"));
+        assert!(told.detail.contains("`http1`") && told.detail.contains("`h2c`"), "{}", told.detail);
+        for (text, protocol) in [("http1", Protocol::Http1), ("h2c", Protocol::H2c)] {
+            let service =
+                decode::<Service>(&schema, &json!({ "url": "http://a", "protocol": text })).expect("it is one");
+            assert_eq!(service.protocol, Some(protocol));
+        }
+    }
+}
