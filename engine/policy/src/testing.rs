@@ -160,6 +160,7 @@ impl Bench {
             route: RouteFacts { route: id(2), service: id(3) },
             principal: Principal::default(),
             quotas: Default::default(),
+            limited: None,
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };
