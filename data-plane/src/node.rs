@@ -17,6 +17,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
+use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
@@ -24,17 +26,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::answers;
 use crate::config_sync::{self, ConfigSync};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
 use crate::ports::{ComputePool, SystemClock};
-use crate::status::{self, Page};
+use crate::status::Node as Page;
+use crate::telemetry::ledger::Ledger;
 use crate::upstream::TcpConnector;
 use crate::worker::{Parts, Worker};
 
 pub use crate::config_sync::ControlLink;
 pub use crate::limits::Limits;
 pub use crate::ports::counters::Counters;
+pub use crate::telemetry::access_log::{self, AccessLog};
 
 /// What a node is told by its process.
 #[derive(Debug)]
@@ -57,6 +62,12 @@ pub struct Config {
     pub counters: Counters,
     /// Every default of the node.
     pub limits: Limits,
+    /// Where it tells of each request, if anywhere.
+    pub access_log: Option<AccessLog>,
+    /// The log of the process.
+    pub log_level: LogLevel,
+    /// What another part of the same process adds to the node's metrics.
+    pub metrics_beside: Beside,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
 }
@@ -112,6 +123,7 @@ impl Node {
     fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
         let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, limits, .. } =
             config;
+        let Config { access_log, log_level, metrics_beside, .. } = config;
         let listeners = tcp::listen_for(config.workers.max(1), proxy_listen, limits.listen_backlog)
             .with_context(|| format!("callers can't be listened for on {proxy_listen}"))?;
         let status = std::net::TcpListener::bind(status_listen)
@@ -120,7 +132,8 @@ impl Node {
 
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
         let options = config_sync::Config::new(&name, data_dir, link);
-        let sync = ConfigSync::open(config_sync::Config { labels, address: at.proxy.to_string(), ..options })
+        let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
+        let sync = ConfigSync::open(config_sync::Config { labels, address, answers, ..options })
             .context("the node's configuration can't be kept")?;
         let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
         let clock = Arc::new(SystemClock);
@@ -129,7 +142,10 @@ impl Node {
             live: sync.live().clone(),
             sync: sync.status(),
             cells: listeners.iter().map(|_| Arc::default()).collect(),
+            ledger: Mutex::new(Ledger::new(&limits)),
             counters,
+            access_log,
+            beside: metrics_beside,
             compute: Arc::new(ComputePool::new(listeners.len(), COMPUTE_QUEUED_MAX)?),
             draining: false.into(),
         });
@@ -137,9 +153,10 @@ impl Node {
         background.spawn_on(async move { sync.run(stop).await }, control.handle());
         background.spawn_on(count_nodes(page.clone(), stop_background.clone()), control.handle());
         background.spawn_on(status::serve(status, page.clone(), stop_background.clone()), control.handle());
+        background.spawn_on(page.clone().keep_ledger(stop_background.clone()), control.handle());
 
         let stop_workers = CancellationToken::new();
-        let started = start_workers(listeners, &page, &limits, &stop_workers);
+        let started = start_workers(listeners, &page, &name, &limits, &stop_workers);
         let (workers, ended) = started.inspect_err(|_| stop_workers.cancel())?;
         info!(workers = workers.len(), status = %at.status, "serving callers on {}", at.proxy);
         if let Some(tell) = config.ready {
@@ -174,6 +191,9 @@ impl Node {
                 outcome = outcome.and(Err(anyhow::anyhow!("a worker panicked")));
             }
         }
+        if let Some(log) = &self.page.access_log {
+            log.close(END_MAX).await;
+        }
         self.stop_background.cancel();
         self.background.close();
         self.background.wait().await;
@@ -186,6 +206,7 @@ impl Node {
 fn start_workers(
     listeners: Vec<std::net::TcpListener>,
     page: &Page,
+    name: &str,
     limits: &Limits,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<JoinHandle<()>>, Ended)> {
@@ -202,6 +223,7 @@ fn start_workers(
             limits: limits.clone(),
             cells: cells.clone(),
             workers,
+            access_log: page.access_log.clone().map(|log| (log, name.into())),
         };
         let (stop, tell, tell_started) = (stop.clone(), tell.clone(), tell_started.clone());
         // nobody listens any more if the start of another failed

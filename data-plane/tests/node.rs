@@ -37,6 +37,9 @@ fn start(workers: usize, limits: Limits) -> Node {
         control: ControlLink::Remote { endpoints: Vec::new(), join_token_file: None },
         counters: Counters::Local,
         limits,
+        access_log: None,
+        log_level: Default::default(),
+        metrics_beside: Default::default(),
         ready: Some(ready),
     };
     let stop = CancellationToken::new();
@@ -123,6 +126,9 @@ fn a_port_that_is_taken_is_said() {
         control: ControlLink::Remote { endpoints: Vec::new(), join_token_file: None },
         counters: Counters::Local,
         limits: Limits::default(),
+        access_log: None,
+        log_level: Default::default(),
+        metrics_beside: Default::default(),
         ready: None,
     };
     let error = run(config, CancellationToken::new()).unwrap_err();

@@ -236,6 +236,7 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
+                flow.exchange.facts.upstream_broke.set(true);
                 self.end(false);
                 Poll::Ready(Some(Err(error.into())))
             }

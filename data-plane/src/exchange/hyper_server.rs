@@ -19,6 +19,7 @@ use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, gate};
 use crate::limits::Limits;
 use crate::proxy;
+use crate::telemetry::facts::Seen;
 use crate::worker::Worker;
 
 /// How connections of callers are served.
@@ -105,6 +106,9 @@ impl Server {
 fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request: Request<Stream>) -> Arrived {
     let underway = Underway::begin(connection, task);
     let (parts, body) = request.into_parts();
+    if worker.log().is_some() {
+        let _ = underway.exchange().facts.seen.set(Seen::of(&parts)); // it is new, and has none yet
+    }
     let body = RequestBody::new(body, underway.exchange());
     Arrived { head: gate::admit(parts, worker.limits()), body, underway }
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::limits::{Limits, TICK};
 use crate::proxy::GatewayError;
+use crate::telemetry::facts::Facts;
 
 /// A moment, in ticks since the worker began; 0 is never.
 pub(crate) type Due = u32;
@@ -297,6 +298,21 @@ impl From<Cut> for GatewayError {
     }
 }
 
+impl Cut {
+    /// As metrics and the access log call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Cut::Connect => "connect",
+            Cut::FirstByte => "first_byte",
+            Cut::Idle => "idle",
+            Cut::Request => "request",
+            Cut::ClientBody => "client_body",
+            Cut::BodyBroken => "body_broken",
+            Cut::Refused => "body_refused",
+        }
+    }
+}
+
 /// One exchange, as far as others must know of it.
 pub(crate) struct Exchange {
     pub(crate) connection: Rc<Connection>,
@@ -316,6 +332,8 @@ pub(crate) struct Exchange {
     pub(crate) route: Cell<Option<Id>>,
     /// What the caller proved itself with.
     pub(crate) credential: Cell<Option<Id>>,
+    /// What is noted of it for metrics and the access log.
+    pub(crate) facts: Facts,
 }
 
 impl Exchange {
@@ -432,6 +450,7 @@ impl Underway {
             refusal: RefCell::default(),
             route: Cell::new(None),
             credential: Cell::new(None),
+            facts: Facts::default(),
         });
         let key = connection.watch.exchanges.borrow_mut().insert(exchange.clone());
         Underway { exchange, key }

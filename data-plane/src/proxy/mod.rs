@@ -3,6 +3,7 @@
 //! Every answer that the gateway makes itself is a [`Reply`] and is written by [`reply`]; what goes wrong between caller and API
 //! is a [`GatewayError`].
 
+mod account;
 mod body;
 mod error;
 mod forward;

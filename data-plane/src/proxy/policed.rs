@@ -37,6 +37,7 @@ impl Policed {
             route: route.compiled.facts,
             principal: Principal::default(),
             quotas: Quotas::new(),
+            limited: None,
         };
         Box::new(Policed {
             route: route.clone(),

@@ -6,14 +6,17 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tidegate_policy::{BodyNeed, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
 use tidegate_snapshot::{Lookup, Revisions};
+use tokio::time::Instant;
 
+use super::account::Account;
 use super::body;
 use super::policed::Policed;
-use super::{GatewayError, reply};
+use super::{GatewayError, account, reply};
 use crate::exchange::Answer;
 use crate::exchange::body::{Ending, Flow, ResponseBody};
 use crate::exchange::host::Host;
 use crate::exchange::watch::{Exchange, Phase, Underway, ticks};
+use crate::telemetry::facts::micros;
 use crate::upstream::{Forwarded, Lease, Way};
 use crate::worker::{Route, Worker};
 
@@ -25,8 +28,10 @@ pub(super) struct Visit {
     pub(super) id: RequestId,
     pub(super) id_header: HeaderValue,
     underway: Underway,
+    /// What is told of it at its end.
+    pub(super) account: Account,
     /// Once it is found.
-    route: Option<Rc<Route>>,
+    pub(super) route: Option<Rc<Route>>,
     /// Where the route has policies.
     pub(super) policed: Option<Box<Policed>>,
     /// The reply has no body, whatever its head says.
@@ -43,7 +48,16 @@ pub(super) struct Place {
 impl Visit {
     pub(super) fn new(worker: &Rc<Worker>, underway: Underway) -> Self {
         let (id, id_header) = worker.request_id();
-        Visit { worker: worker.clone(), id, id_header, underway, route: None, policed: None, is_head: false }
+        Visit {
+            worker: worker.clone(),
+            id,
+            id_header,
+            underway,
+            account: Account::new(),
+            route: None,
+            policed: None,
+            is_head: false,
+        }
     }
 
     pub(super) fn exchange(&self) -> &Rc<Exchange> {
@@ -54,6 +68,7 @@ impl Visit {
     pub(super) fn find_route(&mut self, head: &RequestHead) -> Result<Place, GatewayError> {
         self.is_head = head.method == Method::HEAD;
         let view = self.worker.view();
+        self.account.runs_on(view.snapshot.revisions(), self.worker.log().map(|_| &head.target));
         let host = head.headers.get(HOST).and_then(|host| Host::parse(host.as_bytes())).map(Host::for_routing);
         let found = match view.snapshot.route(host.as_deref(), &head.method, head.path()) {
             Lookup::Found(found) => found,
@@ -67,10 +82,11 @@ impl Visit {
             }
         };
         let compiled = found.route;
+        let route = view.route(compiled, &self.worker);
         if let Some(why) = &compiled.closed {
+            self.route = Some(route);
             return Err(GatewayError::RouteBroken(why.clone()));
         }
-        let route = view.route(compiled, &self.worker);
         self.exchange().route.set(Some(compiled.facts.route));
         if route.patience.request != 0 {
             self.exchange().bound(route.patience.request);
@@ -84,10 +100,11 @@ impl Visit {
 
     /// The policies see the head of the request.
     pub(super) async fn policies_see_request(&mut self, head: &mut RequestHead) -> Result<(), Box<Reply>> {
-        match &mut self.policed {
-            Some(policed) => policed.on_request(head).await,
-            None => Ok(()),
-        }
+        let Some(policed) = &mut self.policed else { return Ok(()) };
+        let began = self.worker.log().map(|_| Instant::now());
+        let passed = policed.on_request(head).await;
+        self.account.policies_us = began.map(micros);
+        passed
     }
 
     /// All that sending to the upstream needs beside the request.
@@ -145,7 +162,7 @@ impl Visit {
     /// The gateway replies itself: the policies see that too.
     pub(super) async fn gateway_replies(mut self, reply: Reply) -> Answer {
         let (mut head, mut all) = reply::write(&reply, self.id);
-        self.worker.cells().replied(reply.blame, reply.code);
+        self.account.replied(&reply, self.worker.cells());
         tracing::debug!(request.id = %self.id, code = reply.code, status = reply.status.as_u16(), "replied `{}`", reply.code);
         if let Some(policed) = &mut self.policed {
             self.underway.exchange().enter(Phase::Gateway, 0);
@@ -163,9 +180,9 @@ impl Visit {
     }
 
     /// A reply in the place of one that the policies have seen.
-    fn whole_reply(self, reply: Reply) -> Answer {
+    fn whole_reply(mut self, reply: Reply) -> Answer {
         let (head, all) = reply::write(&reply, self.id);
-        self.worker.cells().replied(reply.blame, reply.code);
+        self.account.replied(&reply, self.worker.cells());
         self.finish(head, |_, ending| ResponseBody::whole(all, ending), None)
     }
 
@@ -187,16 +204,22 @@ impl Visit {
 
     /// The head goes to the caller; what is left to do comes with the last byte.
     fn finish(
-        self,
+        mut self,
         mut head: ResponseHead,
         body: impl FnOnce(&Rc<Exchange>, Option<Box<dyn Ending>>) -> ResponseBody,
         lease: Option<Lease>,
     ) -> Answer {
         head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
-        self.worker.cells().answered(head.status);
+        self.account.status = Some(head.status);
         let exchange = self.exchange().clone();
         let rest = Rest { status: head.status, origin: head.origin, visit: self, lease };
         Answer { head, body: body(&exchange, Some(Box::new(rest))) }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        account::close(self);
     }
 }
 
@@ -215,12 +238,7 @@ impl Ending for Rest {
         if complete && let Some(lease) = lease {
             visit.give_back(lease);
         }
-        let cells = visit.worker.cells();
-        cells.request_bytes.add(request_bytes);
-        cells.response_bytes.add(response_bytes);
-        if !complete {
-            cells.cut.add(1);
-        }
+        visit.account.sent(complete, response_bytes);
         if let Some(policed) = &mut visit.policed {
             policed.on_end(&End { status: status.as_u16(), origin, request_bytes, response_bytes, complete });
         }

@@ -71,6 +71,7 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
         let Some(index) = way.balance.pick(&tried) else { break };
         tried.push(index);
         let (target, host) = way.balance.target(index);
+        way.exchange.facts.tries(&target.series);
         if way.host == HostHeader::Target || !request.0.headers.contains_key(HOST) {
             request.0.headers.insert(HOST, host.clone());
         }
@@ -112,7 +113,10 @@ async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, Requ
         }
     }
     way.exchange.enter(Phase::Connect, way.patience.connect);
-    let lease = match way.exchange.unless_cut(way.dial.dial(&target.address)).await? {
+    way.exchange.facts.dials();
+    let dialled = way.exchange.unless_cut(way.dial.dial(&target.address)).await?;
+    way.exchange.facts.dialled(dialled.is_ok());
+    let lease = match dialled {
         Ok(connection) => target.lease(connection),
         Err(error) => {
             tracing::debug!(%error, target = %target.address, "target `{}` was not reached: {error}", target.address);
@@ -144,7 +148,11 @@ async fn over(
         return Err(cut);
     }
     way.exchange.is_answered();
-    Ok(sent?.map(|answer| Forwarded { answer, lease }))
+    let sent = sent?;
+    if sent.is_ok() {
+        way.exchange.facts.answered();
+    }
+    Ok(sent.map(|answer| Forwarded { answer, lease }))
 }
 
 fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {

@@ -3,24 +3,29 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tidegate_model::{Authority, Id};
 
 use crate::exchange::hyper_client::Connection;
 use crate::exchange::watch::{Due, Watch, ticks};
 use crate::limits::Limits;
+use crate::telemetry::series::{Meters, TargetSeries};
 
 /// All targets that a worker knows.
 pub(crate) struct Pools {
     targets: RefCell<HashMap<(Id, Authority), Rc<Target>>>,
     kept_max: usize,
     kept_ticks: u32,
+    meters: Rc<Meters>,
 }
 
 /// What a worker holds for one target.
 pub(crate) struct Target {
     /// Where it is.
     pub(crate) address: Authority,
+    /// What is counted of it.
+    pub(crate) series: Arc<TargetSeries>,
     /// Its place in the rotation of its upstream.
     pub(super) turn: Cell<i64>,
     /// Idle connections, the one that was used last at the end.
@@ -36,11 +41,12 @@ struct Kept {
 
 impl Pools {
     /// For one of so many workers.
-    pub(crate) fn new(limits: &Limits, workers: usize) -> Self {
+    pub(crate) fn new(limits: &Limits, workers: usize, meters: Rc<Meters>) -> Self {
         Pools {
             targets: RefCell::default(),
             kept_max: limits.upstream_kept_max.div_ceil(workers.max(1)),
             kept_ticks: ticks(limits.upstream_kept),
+            meters,
         }
     }
 
@@ -50,6 +56,7 @@ impl Pools {
         let target = targets.entry((upstream, address.clone())).or_insert_with(|| {
             Rc::new(Target {
                 address: address.clone(),
+                series: self.meters.target(upstream, address),
                 turn: Cell::new(0),
                 kept: RefCell::default(),
                 kept_max: self.kept_max,
@@ -68,6 +75,7 @@ impl Pools {
     pub(crate) fn sweep(&self, now: Due) {
         self.targets.borrow_mut().retain(|_, target| {
             target.kept.borrow_mut().retain(|kept| kept.until > now && kept.connection.stands());
+            target.series.idle(target.kept.borrow().len());
             Rc::strong_count(target) > 1 || !target.kept.borrow().is_empty()
         });
     }

@@ -70,6 +70,7 @@ impl Gateway {
             limits,
             cells: cells.clone(),
             workers: 1,
+            access_log: None,
         };
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
