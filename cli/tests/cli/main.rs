@@ -2,6 +2,7 @@
 
 mod errors_page;
 mod help;
+mod metrics_page;
 mod servers;
 mod settings;
 
