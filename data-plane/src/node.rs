@@ -17,7 +17,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use parking_lot::Mutex;
 use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +31,7 @@ use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
 use crate::ports::{ComputePool, SystemClock};
 use crate::status::Node as Page;
-use crate::telemetry::ledger::Ledger;
+use crate::telemetry::Sums;
 use crate::upstream::TcpConnector;
 use crate::worker::{Parts, Worker};
 
@@ -141,8 +140,7 @@ impl Node {
         let page = Arc::new(Page {
             live: sync.live().clone(),
             sync: sync.status(),
-            cells: listeners.iter().map(|_| Arc::default()).collect(),
-            ledger: Mutex::new(Ledger::new(&limits)),
+            sums: Sums::new(listeners.iter().map(|_| Arc::default()).collect(), &limits),
             counters,
             access_log,
             beside: metrics_beside,
@@ -214,7 +212,7 @@ fn start_workers(
     let (tell_started, mut started) = mpsc::unbounded_channel();
     let workers = listeners.len();
     let mut threads = Vec::new();
-    for (listener, cells) in listeners.into_iter().zip(&page.cells) {
+    for (listener, cells) in listeners.into_iter().zip(page.sums.workers()) {
         let parts = Parts {
             live: page.live.clone(),
             counters: page.counters.port(),

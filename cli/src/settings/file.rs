@@ -74,6 +74,10 @@ fn values(setting: &Setting, value: Value) -> Result<Vec<String>, String> {
             pairs.into_iter().map(|(key, value)| Ok(format!("{key}={}", scalar(value)?))).collect()
         }
         Value::Array(_) => Err("one value is wanted, not a list".to_owned()),
+        // YAML takes `off` for a truth value
+        Value::Bool(false) if matches!(setting.form, super::Form::Level | super::Form::LogTarget) => {
+            Ok(vec!["off".to_owned()])
+        }
         // as on the command line, commas separate
         one if setting.form.many() => Ok(scalar(one)?.split(',').map(str::to_owned).collect()),
         one => Ok(vec![scalar(one)?]),

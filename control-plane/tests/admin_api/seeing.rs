@@ -27,11 +27,11 @@ async fn figures_tell_what_was_done_and_what_was_refused() {
     assert_eq!(value(&after, "tidegate_control_plane_resources{kind=\"consumer\"}"), 1.0);
     assert_eq!(value(&after, "tidegate_control_plane_store_up"), 1.0);
     assert_eq!(value(&after, "tidegate_control_plane_nodes{status=\"current\"}"), 0.0);
-    for (outcome, count) in [("made", 1.0), ("unchanged", 1.0), ("invalid", 1.0), ("busy", 0.0)] {
+    for (outcome, count) in [("made", 1.0), ("unchanged", 1.0), ("invalid", 2.0), ("busy", 0.0)] {
         let series = format!("tidegate_control_plane_commits_total{{outcome=\"{outcome}\"}}");
         assert_eq!(grew(&series), count, "{series}");
     }
-    assert_eq!(grew("tidegate_control_plane_commit_seconds_count"), 3.0);
+    assert_eq!(grew("tidegate_control_plane_commit_seconds_count"), 4.0);
     assert_eq!(grew("tidegate_control_plane_store_seconds_count{operation=\"append\"}"), 1.0);
     assert_eq!(grew("tidegate_control_plane_store_errors_total{operation=\"append\"}"), 0.0);
     assert_eq!(grew("tidegate_admin_sign_in_failures_total{reason=\"unknown\"}"), 1.0);

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
-use parking_lot::Mutex;
 use serde_json::json;
 use tidegate_snapshot::Live;
 use tidegate_telemetry::status::{Page, Pages};
@@ -19,17 +18,15 @@ use tracing::error;
 use crate::config_sync::SyncStatus;
 use crate::ports::ComputePool;
 use crate::ports::counters::NodeCounters;
-use crate::telemetry::Cells;
+use crate::telemetry::Sums;
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::ledger::Ledger;
 use crate::telemetry::scrape::{self, Standing};
 
 /// What there is to tell.
 pub(crate) struct Node {
     pub(crate) live: Arc<Live>,
     pub(crate) sync: watch::Receiver<SyncStatus>,
-    pub(crate) cells: Vec<Arc<Cells>>,
-    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) sums: Sums,
     pub(crate) counters: NodeCounters,
     pub(crate) compute: Arc<ComputePool>,
     pub(crate) access_log: Option<AccessLog>,
@@ -79,12 +76,7 @@ impl Node {
 
     fn write_metrics(&self, out: &mut Exposition) {
         let snapshot = self.live.current();
-        {
-            // who looks at the same time waits for as long as this takes
-            let mut ledger = self.ledger.lock();
-            ledger.settle(&self.cells, &snapshot);
-            scrape::workers(out, &self.cells, &mut ledger);
-        }
+        self.sums.write(out, &snapshot);
         let standing = Standing {
             revisions: snapshot.revisions(),
             sync: self.sync.borrow().clone(),
@@ -102,7 +94,7 @@ impl Node {
         while stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_some() {
             let node = self.clone();
             let settled = tokio::task::spawn_blocking(move || {
-                node.ledger.lock().settle(&node.cells, &node.live.current());
+                node.sums.settle(&node.live.current());
             });
             if let Err(error) = settled.await {
                 error!(%error, "what workers counted could not be added up: {error}");
@@ -114,7 +106,7 @@ impl Node {
         let sync = self.sync.borrow().clone();
         let mut status = json!(sync);
         status["version"] = json!(env!("CARGO_PKG_VERSION"));
-        status["workers"] = json!(self.cells.len());
+        status["workers"] = json!(self.sums.workers().len());
         status["draining"] = json!(self.draining.load(Ordering::Relaxed));
         status["counters"] = json!(self.counters.status());
         status["compute"] = json!(self.compute.status());

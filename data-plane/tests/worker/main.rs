@@ -9,5 +9,6 @@ mod forwarding;
 mod gate;
 mod h2;
 mod pools;
+mod seeing;
 mod support;
 mod timeouts;

@@ -80,6 +80,12 @@ impl AccessLog {
         Ok(AccessLog(Arc::new(Inner { options, shared, ended: Mutex::new(Some(ended)), limits: limits.clone() })))
     }
 
+    /// How many lines were written, how many were lost as the sink did not take them in time, and as it could not.
+    pub fn told(&self) -> (u64, u64, u64) {
+        let LogCounts { lines, dropped, failed } = self.counts();
+        (lines, dropped, failed)
+    }
+
     /// Opens the file anew: it was moved away.
     pub fn reopen(&self) {
         self.0.shared.reopen();

@@ -14,13 +14,16 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tidegate_data_plane::limits::Limits;
-use tidegate_data_plane::telemetry::Cells;
+use tidegate_data_plane::telemetry::access_log::AccessLog;
+use tidegate_data_plane::telemetry::{Cells, Sums};
 use tidegate_data_plane::{Connector, Parts, Worker};
 use tidegate_model::{Authority, Change, Id, Instant, Kind, State};
 use tidegate_policy::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, LimitSpec, Reading, Registry, Settled, Take, TakeOutcome,
 };
 use tidegate_snapshot::{Live, Revisions, Snapshot};
+use tidegate_telemetry::Exposition;
+use tidegate_testkit::metrics::Metrics;
 use tokio::io::DuplexStream;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -51,6 +54,7 @@ pub(crate) struct Gateway {
     pub(crate) net: Net,
     pub(crate) cells: Arc<Cells>,
     pub(crate) live: Arc<Live>,
+    sums: Sums,
 }
 
 impl Gateway {
@@ -60,6 +64,10 @@ impl Gateway {
     }
 
     pub(crate) fn with_limits(resources: &[Change], limits: Limits) -> Self {
+        Self::with_log(resources, limits, None)
+    }
+
+    pub(crate) fn with_log(resources: &[Change], limits: Limits, log: Option<AccessLog>) -> Self {
         let live = Arc::new(Live::new(Arc::new(compile(resources))));
         let (net, cells) = (Net::default(), Arc::<Cells>::default());
         let parts = Parts {
@@ -70,12 +78,13 @@ impl Gateway {
             limits,
             cells: cells.clone(),
             workers: 1,
-            access_log: None,
+            access_log: log.map(|log| (log, "n1".into())),
         };
+        let sums = Sums::new(vec![cells.clone()], &parts.limits);
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
         spawn_local(async move { swept.sweep().await });
-        Gateway { worker, net, cells, live }
+        Gateway { worker, net, cells, live, sums }
     }
 
     /// One service at `up:80`, taken by every path, and its target.
@@ -83,6 +92,13 @@ impl Gateway {
         let gateway = Gateway::new(&[service("api", json!({ "url": "http://up" })), route("all", "api", json!({}))]);
         let upstream = gateway.net.upstream("up:80");
         (gateway, upstream)
+    }
+
+    /// What is told to Prometheus.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut out = Exposition::default();
+        self.sums.write(&mut out, &self.live.current());
+        Metrics::read(&out.into_text()).unwrap()
     }
 
     /// Other resources from now on.
