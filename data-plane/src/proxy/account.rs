@@ -118,7 +118,8 @@ struct Ended {
     reason: Option<&'static str>,
 }
 
-#[cold]
+/// Apart, so that who keeps no log does not carry it along.
+#[inline(never)]
 fn tell(log: &Tap, visit: &Visit, ended: Ended) {
     let (account, exchange) = (&visit.account, visit.exchange());
     let seen = exchange.facts.seen.get();
@@ -131,6 +132,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         at_ms: now - i64::try_from(ended.took / 1_000).unwrap_or(0),
         request_id: visit.id,
         revisions: account.revisions.unwrap_or_else(|| visit.worker.view().snapshot.revisions()),
+        // who is behind a trusted proxy will be known here
         client: exchange.connection.peer,
         version: seen.map_or(Version::HTTP_11, |seen| seen.version),
         method: seen.map_or(&Method::GET, |seen| &seen.method),
