@@ -30,7 +30,7 @@ USER tidegate
 VOLUME /var/lib/tidegate
 ENV TIDEGATE_DATA_DIR=/var/lib/tidegate
 # proxy, admin REST and web admin, config stream, node status
-EXPOSE 8000 8001 8005 8100
+EXPOSE 8000 8001 8005 8100 8101
 ENTRYPOINT ["tidegate"]
 # Asks the process's own readiness; the compose file says where, for those that listen elsewhere.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \

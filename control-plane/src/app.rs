@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tidegate_policy::Registry;
+use tidegate_telemetry::{Beside, Exposition, LogLevel, status};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +22,8 @@ use crate::changes::{Bounds, Changes};
 use crate::config_stream::{self, ConfigStream, Source};
 use crate::fleet::{self, Fleet};
 use crate::operators::{FirstTokens, make_first, write_token_files};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Measured, Store, StoreError};
+use crate::telemetry::Telemetry;
 use crate::vault::{ClusterSecrets, SecretKey};
 
 /// How a control plane is set up.
@@ -37,6 +39,12 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Where nodes connect; nowhere if they are in the same process.
     pub stream_listen: Option<SocketAddr>,
+    /// Health and metrics; nowhere if another listener of the process tells them.
+    pub status_listen: Option<SocketAddr>,
+    /// Where metrics are put that another listener of the process tells.
+    pub metrics_beside: Beside,
+    /// The log of the process.
+    pub log_level: LogLevel,
     /// The root of all secrets; made if it is missing.
     pub secret_key_file: PathBuf,
     /// Where the first operator token is written, if nothing is there.
@@ -79,6 +87,8 @@ pub struct Ready {
     pub admin_tls: bool,
     /// Where nodes connect.
     pub stream: Option<SocketAddr>,
+    /// Health and metrics.
+    pub status: Option<SocketAddr>,
     /// The first operator's token, if it was made just now.
     pub first_token: Option<String>,
 }
@@ -89,7 +99,7 @@ pub struct Ready {
 /// It could not start. Once it serves, the loss of the database does not end it.
 pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Some(started) = start(&config, &shutdown).await? else { return Ok(()) };
-    let Started { store, changes, fleet, stream, api, listener, nodes, tokens } = started;
+    let Started { store, changes, fleet, stream, api, listener, nodes, status, telemetry, tokens } = started;
 
     // parts stop in the order of the way of a change, each when those before it have ended
     let stop = Stops::default();
@@ -99,12 +109,23 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     let stream_listen = nodes.as_ref().map(TcpListener::local_addr).transpose()?;
     let mut streaming = tokio::spawn(serve_nodes(stream, nodes, config.in_process.take(), stop.streaming.clone()));
     let (admin, admin_tls) = (listener.address()?, listener.is_tls());
+    let status_listen = status.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+    let telling = status.map(|listener| tokio::spawn(status::serve(listener, telemetry.clone(), stop.telling.clone())));
+    let told = telemetry.clone();
+    config.metrics_beside.put(move || {
+        let telemetry = told.clone();
+        Box::pin(async move {
+            let mut out = Exposition::default();
+            telemetry.write(&mut out).await;
+            out.into_text()
+        })
+    });
     let serving = tokio::spawn(admin_api::serve(listener, api.clone(), stop.serving.clone()));
     info!(admin = %admin, tls = admin_tls, config.revision = changes.current().revision(), "the control plane serves");
     if let Some(ready) = config.ready.take() {
         let first_token = tokens.made.then_some(tokens.operator);
         // who started this may not want to know
-        let _ = ready.send(Ready { admin, admin_tls, stream: stream_listen, first_token });
+        let _ = ready.send(Ready { admin, admin_tls, stream: stream_listen, status: status_listen, first_token });
     }
 
     let ended = tokio::select! {
@@ -127,6 +148,11 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     stop.following.cancel();
     following.await.context("the follower of the log")?;
     store.close().await;
+    // told to the end: a look at what stops is worth most
+    stop.telling.cancel();
+    if let Some(telling) = telling {
+        telling.await.context("the status page")?;
+    }
     streamed
 }
 
@@ -137,6 +163,7 @@ struct Stops {
     publishing: CancellationToken,
     fleet: CancellationToken,
     following: CancellationToken,
+    telling: CancellationToken,
 }
 
 /// Serves nodes of the network, the one in this process, or both.
@@ -180,6 +207,8 @@ struct Started {
     api: Arc<Api>,
     listener: Listener,
     nodes: Option<TcpListener>,
+    status: Option<std::net::TcpListener>,
+    telemetry: Arc<Telemetry>,
     tokens: FirstTokens,
 }
 
@@ -189,6 +218,7 @@ async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<
     std::fs::create_dir_all(folder).with_context(|| format!("the data folder `{}`", folder.display()))?;
     let key = SecretKey::load_or_make(&config.secret_key_file)?;
     let Some(store) = open_store(&config.database_url, shutdown).await? else { return Ok(None) };
+    let (store, store_figures) = Measured::new(store);
     let ClusterSecrets { authority, data_key } = ClusterSecrets::settle(&*store, &key).await?;
     let data_key = Arc::new(data_key);
     let changes = Changes::load(store.clone(), Registry::standard(), data_key.clone(), Bounds::default()).await?;
@@ -209,6 +239,10 @@ async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<
         Some(at) => Some(TcpListener::bind(at).await.with_context(|| format!("can't listen on {at}"))?),
         None => None,
     };
+    let status = match config.status_listen {
+        Some(at) => Some(std::net::TcpListener::bind(at).with_context(|| format!("can't listen on {at}"))?),
+        None => None,
+    };
     let source: Arc<dyn Source> = Arc::new(changes.clone());
     let positions = Arc::new(fleet::Table(store.clone()));
     let fleet = Fleet::new(Uuid::now_v7().to_string(), source.clone(), positions, fleet::Timings::default());
@@ -227,10 +261,18 @@ async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<
             fleet: fleet.clone(),
             mode: config.mode,
             authority: ca_key,
+            log_level: config.log_level.clone(),
         },
         &key,
     );
-    Ok(Some(Started { store, changes, fleet, stream, api, listener, nodes, tokens }))
+    let telemetry = Arc::new(Telemetry {
+        changes: changes.clone(),
+        store: store_figures,
+        fleet: fleet.clone(),
+        stream: stream.clone(),
+        api: api.clone(),
+    });
+    Ok(Some(Started { store, changes, fleet, stream, api, listener, nodes, status, telemetry, tokens }))
 }
 
 /// Opens the database, which may come up later than this process.

@@ -7,6 +7,7 @@ pub mod config_stream;
 pub mod fleet;
 pub mod operators;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 
 /// An error and what it came from, in one line, for the log.

@@ -159,6 +159,22 @@ limits! {
         /// How long a process that takes over from another (`--handover`) may take until it can serve. Then it ends, and the other goes on.
         handover_ready: Duration = Duration::from_secs(30);
     }
+    "Metrics and the access log" {
+        /// The most routes that have series of their own; the rest is summed as `_other`.
+        metric_routes_max: usize = 20_000;
+        /// The most services that have histograms of their own; the rest is summed as `_other`.
+        metric_services_max: usize = 1_000;
+        /// The most targets that have series of their own; the rest is summed as `_other`.
+        metric_targets_max: usize = 5_000;
+        /// How long what was deleted is still told, so that its last numbers are seen.
+        metric_kept: Duration = Duration::from_secs(600);
+        /// So much of the access log is handed over at a time, by each worker.
+        access_log_batch_bytes: usize = 32 << 10;
+        /// How many such batches may wait for the sink. The lines of what comes then are lost: `tidegate_access_log_dropped_total`.
+        access_log_batches_max: usize = 128;
+        /// The most of a text in the access log: host, path, user agent. What is longer is cut and ends in `…`.
+        access_log_text_bytes_max: usize = 1024;
+    }
 }
 
 /// How a value reads in the page.

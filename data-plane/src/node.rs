@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::answers;
 use crate::config_sync::{self, ConfigSync};
 use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
@@ -31,7 +33,8 @@ use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
 use crate::ports::{ComputePool, SystemClock};
 use crate::pressure::{self, Pressure};
-use crate::status::{self, Page};
+use crate::status::Node as Page;
+use crate::telemetry::Sums;
 use crate::upstream::TcpConnector;
 use crate::worker::{Parts, Worker};
 
@@ -40,6 +43,7 @@ pub use crate::edge::{Edge, Network, ProxyProtocol, TraceContext, TrustedHeaders
 pub use crate::handover::Inherited;
 pub use crate::limits::Limits;
 pub use crate::ports::counters::Counters;
+pub use crate::telemetry::access_log::{self, AccessLog};
 
 /// What a node is told by its process.
 #[derive(Debug)]
@@ -64,6 +68,12 @@ pub struct Config {
     pub limits: Limits,
     /// Whom it believes of callers.
     pub edge: Edge,
+    /// Where it tells of each request, if anywhere.
+    pub access_log: Option<AccessLog>,
+    /// The log of the process.
+    pub log_level: LogLevel,
+    /// What another part of the same process adds to the node's metrics.
+    pub metrics_beside: Beside,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
     /// Sockets that listen already, from the system or from a process that serves still.
@@ -128,6 +138,7 @@ struct Node {
 impl Node {
     fn start(control: &Runtime, config: Config) -> anyhow::Result<Node> {
         let Config { name, labels, data_dir, proxy_listen, status_listen, control: link, counters, edge, .. } = config;
+        let Config { access_log, log_level, metrics_beside, .. } = config;
         let (workers, limits) = (config.workers.max(1), fitted(config.limits));
         let (proxy, status, former) = config.inherited.into_parts();
         let is_awaited = !proxy.is_empty();
@@ -140,7 +151,8 @@ impl Node {
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
         let in_process = matches!(link, ControlLink::InProcess(_));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);
-        let sync = ConfigSync::open(config_sync::Config { labels, address: at.proxy.to_string(), ..options })
+        let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
+        let sync = ConfigSync::open(config_sync::Config { labels, address, answers, ..options })
             .context("the node's configuration can't be kept")?;
         let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
         let clock = Arc::new(SystemClock);
@@ -148,8 +160,10 @@ impl Node {
         let page = Arc::new(Page {
             live: sync.live().clone(),
             sync: sync.status(),
-            cells: (0..workers).map(|_| Arc::default()).collect(),
+            sums: Sums::new((0..workers).map(|_| Arc::default()).collect(), &limits),
             counters,
+            access_log,
+            beside: metrics_beside,
             compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
             pressure: Arc::new(Pressure::new(&limits)),
             draining: false.into(),
@@ -178,9 +192,10 @@ impl Node {
             // callers wait in the queues of these sockets, and need not be told that there is nothing yet
             control.block_on(ready()).unwrap_or_else(|error| warn!("{error:#}"));
         }
+        background.spawn_on(page.clone().keep_ledger(stop_background.clone()), control.handle());
 
         let stop_workers = CancellationToken::new();
-        let started = start_workers(tcp::deal(sockets, workers), &page, (&limits, &edge), &stop_workers);
+        let started = start_workers(tcp::deal(sockets, workers), &page, &name, (&limits, &edge), &stop_workers);
         let (workers, ended) = started.inspect_err(|_| stop_workers.cancel())?;
         info!(workers = workers.len(), status = %at.status, "serving callers on {}", at.proxy);
         Inherited::tell_ready(former);
@@ -238,6 +253,9 @@ impl Node {
             if worker.join().is_err() {
                 outcome = outcome.and(Err(anyhow::anyhow!("a worker panicked")));
             }
+        }
+        if let Some(log) = &self.page.access_log {
+            log.close(END_MAX).await;
         }
         self.stop_background.cancel();
         self.background.close();
@@ -306,6 +324,7 @@ async fn until_ready(page: &Page, max: Duration) -> anyhow::Result<()> {
 fn start_workers(
     sockets: Vec<Vec<TcpListener>>,
     page: &Page,
+    name: &str,
     (limits, edge): (&Limits, &Edge),
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<JoinHandle<()>>, Ended)> {
@@ -314,7 +333,7 @@ fn start_workers(
     let workers = sockets.len();
     let mut threads = Vec::new();
     let desks = balance::desks(workers, limits);
-    for ((sockets, desk), cells) in sockets.into_iter().zip(desks).zip(&page.cells) {
+    for ((sockets, desk), cells) in sockets.into_iter().zip(desks).zip(page.sums.workers()) {
         let parts = Parts {
             live: page.live.clone(),
             counters: page.counters.port(),
@@ -324,6 +343,7 @@ fn start_workers(
             edge: edge.clone(),
             cells: cells.clone(),
             workers,
+            access_log: page.access_log.clone().map(|log| (log, name.into())),
             pressure: page.pressure.clone(),
         };
         let (stop, tell, tell_started) = (stop.clone(), tell.clone(), tell_started.clone());

@@ -67,6 +67,11 @@ impl Pressure {
         }
     }
 
+    /// Bytes in use, and how many may be.
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        (self.resident.load(Ordering::Relaxed), self.max)
+    }
+
     /// What is known, for the status page.
     pub(crate) fn status(&self) -> Value {
         json!({ "resident": self.resident.load(Ordering::Relaxed), "max": self.max, "short": self.is_high() })

@@ -24,6 +24,8 @@ use crate::exchange::watch::{Connection, Watch, ticks};
 use crate::limits::{Limits, TICK};
 use crate::listener;
 use crate::pressure::Pressure;
+use crate::telemetry::access_log::{AccessLog, Tap};
+use crate::telemetry::series::{Meters, RouteSeries, ServiceSeries};
 use crate::telemetry::{Cells, Guard};
 use crate::upstream::{Balance, Connector, Dial, Dialer, Patience, Pools};
 
@@ -47,7 +49,12 @@ pub struct Parts {
     pub workers: usize,
     /// Whether memory is short.
     pub pressure: Arc<Pressure>,
+    /// Where it tells of requests, and the name of the node there.
+    pub access_log: Option<(AccessLog, Box<str>)>,
 }
+
+/// After so many ticks a worker looks which series it need not keep: about a minute.
+const TIDY_TURNS: u64 = 600;
 
 /// One worker.
 pub struct Worker {
@@ -58,6 +65,8 @@ pub struct Worker {
     limits: Limits,
     edge: Edge,
     cells: Arc<Cells>,
+    meters: Rc<Meters>,
+    log: Option<Tap>,
     watch: Rc<Watch>,
     pools: Pools,
     dial: Rc<dyn Dial>,
@@ -72,14 +81,17 @@ pub struct Worker {
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, limits, edge, cells, workers, pressure } = parts;
+        let Parts { live, counters, clock, compute, limits, edge, cells, workers, pressure, access_log } = parts;
+        let meters = Rc::new(Meters::new(cells.clone()));
         Rc::new(Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
             ports: Ports::new(counters, clock, compute),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
-            pools: Pools::new(&limits, workers),
+            pools: Pools::new(&limits, workers, meters.clone()),
+            log: access_log.map(|(log, node)| log.tap(&node)),
+            meters,
             dial: Rc::new(Dialer {
                 connector,
                 opener: Opener::new(&limits),
@@ -117,7 +129,8 @@ impl Worker {
     pub async fn sweep(&self) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let runtime = tokio::runtime::Handle::current().metrics();
+        for turn in 1u64.. {
             tick.tick().await;
             self.watch.sweep();
             if self.pressure.is_high() {
@@ -126,6 +139,14 @@ impl Worker {
             self.pools.sweep(self.watch.now());
             self.cells.exchanges_active.set(self.watch.exchanges() as u64);
             self.cells.upstream_kept.set(self.pools.kept() as u64);
+            let busy = runtime.worker_total_busy_duration(0);
+            self.cells.busy_us.set(u64::try_from(busy.as_micros()).unwrap_or(u64::MAX));
+            if let Some(log) = &self.log {
+                log.flush();
+            }
+            if turn.is_multiple_of(TIDY_TURNS) {
+                self.meters.tidy();
+            }
         }
     }
 
@@ -182,6 +203,11 @@ impl Worker {
         &self.cells
     }
 
+    /// Where to tell of requests, if anywhere.
+    pub(crate) fn log(&self) -> Option<&Tap> {
+        self.log.as_ref()
+    }
+
     pub(crate) fn watch(&self) -> &Rc<Watch> {
         &self.watch
     }
@@ -224,6 +250,9 @@ pub(crate) struct Route {
     pub(crate) compiled: Arc<CompiledRoute>,
     pub(crate) balance: Balance,
     pub(crate) patience: Patience,
+    /// What is counted of it and of its service.
+    pub(crate) series: Arc<RouteSeries>,
+    pub(crate) service_series: Option<Arc<ServiceSeries>>,
 }
 
 impl View {
@@ -246,6 +275,8 @@ impl View {
                 compiled: compiled.clone(),
                 balance: service.map(|s| Balance::new(&s.upstream, &worker.pools)).unwrap_or_default(),
                 patience: Patience::new(&timeouts, &worker.limits),
+                series: worker.meters.route(compiled.facts.route),
+                service_series: service.map(|service| worker.meters.service(service.id)),
             })
         });
         route.clone()

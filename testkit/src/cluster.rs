@@ -80,6 +80,7 @@ pub struct ControlPlane {
     process: Process,
     admin: SocketAddr,
     stream: SocketAddr,
+    status: SocketAddr,
     data_dir: PathBuf,
 }
 
@@ -138,10 +139,12 @@ impl Cluster {
         let mut command = command("control-plane")?;
         command.args(["--database-url", &self.database, "--data-dir"]).arg(&data_dir);
         command.args(["--admin-listen", &admin.to_string(), "--stream-listen", &stream.to_string()]);
+        let status = self.plan.address(8101 + number);
+        command.args(["--status-listen", &status.to_string()]);
         command.arg("--secret-key-file").arg(self.folder.path().join("secret-key"));
         command.args(&self.plan.control_plane_arguments);
         let process = Process::spawn(&name, &command, &self.log(&name))?;
-        Ok(ControlPlane { process, admin, stream, data_dir })
+        Ok(ControlPlane { process, admin, stream, status, data_dir })
     }
 
     /// Starts a further node, without waiting for it.
@@ -262,6 +265,11 @@ impl ControlPlane {
     /// Where nodes connect.
     pub fn stream_url(&self) -> String {
         format!("https://{}", self.stream)
+    }
+
+    /// Where liveness, readiness and metrics are.
+    pub fn status_url(&self) -> String {
+        format!("http://{}", self.status)
     }
 
     /// `kill -9`.

@@ -16,6 +16,7 @@ pub mod admin;
 pub mod balancer;
 pub mod cluster;
 pub mod load;
+pub mod metrics;
 pub mod ports;
 pub mod postgres;
 pub mod process;

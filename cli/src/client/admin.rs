@@ -114,6 +114,11 @@ impl Admin {
         self.send(method, path, &query, body, if_match).await
     }
 
+    /// Does what is no change of the configuration.
+    pub(super) async fn act(&self, method: Method, path: &[&str], body: Option<&Value>) -> anyhow::Result<Value> {
+        Ok(self.send(method, path, &[], body, None).await?.body)
+    }
+
     async fn send(
         &self,
         method: Method,

@@ -2,6 +2,7 @@
 
 mod admin;
 mod keys;
+mod log_level;
 mod output;
 mod problem;
 mod profile;
@@ -29,6 +30,8 @@ pub(crate) enum Verb {
     /// Issue, list and revoke the API keys of a consumer
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Show or change how loud the log of a running server is
+    LogLevel(log_level::LogLevel),
     /// Show a resource, or all of a collection
     Get(resources::Get),
     /// Create a resource, or replace it
@@ -84,6 +87,7 @@ pub(crate) fn run(verb: Verb) -> anyhow::Result<()> {
         match verb {
             Verb::Status(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await,
+            Verb::LogLevel(verb) => verb.run().await,
             Verb::Get(verb) => verb.run().await,
             Verb::Put(verb) => verb.run().await,
             Verb::Delete(verb) => verb.run().await,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use tidegate_data_plane::node::AccessLog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -59,10 +60,11 @@ impl Parts {
         mut self,
         logging: Logging,
         leave: CancellationToken,
+        access_log: Option<AccessLog>,
         ready: impl Future<Output = Result<R, oneshot::error::RecvError>>,
         once_ready: impl FnOnce(R),
     ) -> anyhow::Result<()> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen(access_log)?;
         let mut once_ready = Some(once_ready);
         let mut ready = std::pin::pin!(ready);
         let ended = loop {
@@ -144,16 +146,22 @@ struct Signals {
     terminate: Signal,
     louder: Signal,
     quieter: Signal,
+    /// Heard where there is an access log, that may have been moved away; elsewhere it ends the process, as ever.
+    hangup: Option<(Signal, AccessLog)>,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    fn listen(access_log: Option<AccessLog>) -> anyhow::Result<Self> {
         let on = |kind| signal(kind).context("signals cannot be received");
         Ok(Signals {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
             louder: on(SignalKind::user_defined1())?,
             quieter: on(SignalKind::user_defined2())?,
+            hangup: match access_log {
+                Some(log) => Some((on(SignalKind::hangup())?, log)),
+                None => None,
+            },
         })
     }
 
@@ -165,7 +173,19 @@ impl Signals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.louder.recv() => logging.louder(),
                 _ = self.quieter.recv() => logging.as_configured(),
+                log = moved_away(&mut self.hangup) => log.reopen(),
             }
         }
+    }
+}
+
+/// Waits until the access log was moved away.
+async fn moved_away(hangup: &mut Option<(Signal, AccessLog)>) -> &AccessLog {
+    match hangup {
+        Some((signal, log)) => {
+            signal.recv().await;
+            log
+        }
+        None => std::future::pending().await,
     }
 }

@@ -34,6 +34,9 @@ pub(super) fn control_plane(settings: &Settings, admin: &app::Ready) {
     text.row("Web admin", &format!("{admin_url}/"), "sign in with the operator token");
     text.row("Admin API", &format!("{admin_url}/v1/"), "its reference: /docs");
     text.row("Nodes join at", &stream, "");
+    if let Some(status) = admin.status {
+        text.row("Status", &url("http", status), "/readyz /metrics");
+    }
     text.row("Join token", &join_token.display().to_string(), "");
     text.token(&settings.path(&OPERATOR_TOKEN_FILE), admin.first_token.as_deref());
     text.line("");

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use tidegate_control_plane::app;
-use tidegate_data_plane::node;
+use tidegate_data_plane::node::access_log::{Field, Options};
+use tidegate_data_plane::node::{self, AccessLog};
+use tidegate_telemetry::Beside;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -15,10 +17,11 @@ use super::logging::Logging;
 use super::parts::Parts;
 use super::screen;
 use crate::settings::{
-    ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, CONTROL_PLANE, DATA_DIR,
-    DATABASE_URL, DRAIN_DELAY, DRAIN_TIMEOUT, JOIN_TOKEN_IN, JOIN_TOKEN_OUT, LABEL, MEMORY_MAX, NAME,
-    OPERATOR_TOKEN_FILE, PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN,
-    STREAM_LISTEN, Settings, TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
+    ACCESS_LOG, ACCESS_LOG_REDACT, ACCESS_LOG_SAMPLE, ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, CONNECTIONS_MAX,
+    CONNECTIONS_PER_CLIENT_MAX, CONTROL_PLANE, CONTROL_STATUS_LISTEN, DATA_DIR, DATABASE_URL, DRAIN_DELAY,
+    DRAIN_TIMEOUT, JOIN_TOKEN_IN, JOIN_TOKEN_OUT, LABEL, MEMORY_MAX, NAME, OPERATOR_TOKEN_FILE, PROXY_LISTEN,
+    PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings, TRACE_CONTEXT,
+    TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
 };
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
@@ -34,12 +37,17 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
     let (admin_ready, admin) = oneshot::channel();
     let (node_ready, proxy) = oneshot::channel();
     let leave = CancellationToken::new();
+    let beside = Beside::default();
+    let access_log = access_log(settings)?;
     let control = app::Config {
         mode: app::Mode::Standalone,
         database_url: sqlite_url(&data_dir.join("tidegate.db")),
         data_dir: data_dir.clone(),
         admin_listen: settings.address(&ADMIN_LISTEN),
         stream_listen: None,
+        status_listen: None,
+        metrics_beside: beside.clone(),
+        log_level: logging.door(),
         secret_key_file: settings.path(&SECRET_KEY_FILE),
         operator_token_file: settings.path(&OPERATOR_TOKEN_FILE),
         join_token_file: data_dir.join("join-token"),
@@ -58,6 +66,9 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
         counters: node::Counters::Local,
         limits: limits(settings),
         edge: edge(settings),
+        access_log: access_log.clone(),
+        log_level: logging.door(),
+        metrics_beside: beside,
         ready: Some(node_ready),
         inherited,
         leave: leave.clone(),
@@ -67,7 +78,9 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
         parts.task("control plane", |stop| app::run(control, stop));
         parts.thread("node", |stop| node::run(node, stop))?;
         let ready = async { Ok((admin.await?, proxy.await?)) };
-        parts.supervise(logging, leave, ready, |(admin, node)| screen::standalone(settings, &admin, &node)).await
+        parts
+            .supervise(logging, leave, access_log, ready, |(admin, node)| screen::standalone(settings, &admin, &node))
+            .await
     })
 }
 
@@ -107,6 +120,15 @@ fn edge(settings: &Settings) -> node::Edge {
     }
 }
 
+/// The access log of a node, if there is to be one.
+fn access_log(settings: &Settings) -> anyhow::Result<Option<AccessLog>> {
+    let Some(target) = settings.log_target(&ACCESS_LOG) else { return Ok(None) };
+    let named = |word: &String| Field::REDACTABLE.into_iter().find(|field| field.name() == word);
+    let redact = settings.words(&ACCESS_LOG_REDACT).iter().filter_map(named).collect();
+    let options = Options { target, sample: settings.share(&ACCESS_LOG_SAMPLE), redact };
+    AccessLog::start(options, &limits(settings)).with_context(|| settings.origin(&ACCESS_LOG)).map(Some)
+}
+
 /// One of the control planes of a cluster.
 pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Result<()> {
     let (ready, admin) = oneshot::channel();
@@ -116,6 +138,9 @@ pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Re
         data_dir: settings.path(&DATA_DIR),
         admin_listen: settings.address(&ADMIN_LISTEN),
         stream_listen: Some(settings.address(&STREAM_LISTEN)),
+        status_listen: Some(settings.address(&CONTROL_STATUS_LISTEN)),
+        metrics_beside: Beside::default(),
+        log_level: logging.door(),
         secret_key_file: settings.path(&SECRET_KEY_FILE),
         operator_token_file: settings.path(&OPERATOR_TOKEN_FILE),
         join_token_file: settings.path(&JOIN_TOKEN_OUT),
@@ -127,7 +152,8 @@ pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Re
     run(multi_thread(cpus.max(2))?, async {
         let mut parts = Parts::default();
         parts.task("control plane", |stop| app::run(config, stop));
-        parts.supervise(logging, CancellationToken::new(), admin, |admin| screen::control_plane(settings, &admin)).await
+        let never = CancellationToken::new();
+        parts.supervise(logging, never, None, admin, |admin| screen::control_plane(settings, &admin)).await
     })
 }
 
@@ -138,6 +164,7 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging, inherited: node:
     }
     let (ready, proxy) = oneshot::channel();
     let leave = CancellationToken::new();
+    let access_log = access_log(settings)?;
     let config = node::Config {
         name: settings.string(&NAME),
         labels: settings.labels(&LABEL),
@@ -152,6 +179,9 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging, inherited: node:
         counters: settings.text(&REDIS_URL).map_or(node::Counters::Local, |url| node::Counters::Redis(url.to_owned())),
         limits: node::Limits { redis_wait: settings.duration(&REDIS_TIMEOUT), ..limits(settings) },
         edge: edge(settings),
+        access_log: access_log.clone(),
+        log_level: logging.door(),
+        metrics_beside: Beside::default(),
         ready: Some(ready),
         inherited,
         leave: leave.clone(),
@@ -160,7 +190,7 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging, inherited: node:
     run(runtime, async {
         let mut parts = Parts::default();
         parts.thread("node", |stop| node::run(config, stop))?;
-        parts.supervise(logging, leave, proxy, |node| screen::data_plane(settings, &node)).await
+        parts.supervise(logging, leave, access_log, proxy, |node| screen::data_plane(settings, &node)).await
     })
 }
 
@@ -186,4 +216,15 @@ fn run(runtime: Runtime, server: impl Future<Output = anyhow::Result<()>>) -> an
     let done = runtime.block_on(server);
     runtime.shutdown_background();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_redacted_is_called_as_in_the_lines() {
+        let names = Field::REDACTABLE.map(Field::name);
+        assert_eq!(names, crate::settings::REDACTABLE);
+    }
 }

@@ -78,6 +78,9 @@ fn values(setting: &Setting, value: Value) -> Result<Vec<String>, String> {
         Value::Bool(is_on) if matches!(setting.form, super::Form::OneOf(words) if words.contains(&"off")) => {
             Ok(vec![if is_on { "on" } else { "off" }.to_owned()])
         }
+        Value::Bool(false) if matches!(setting.form, super::Form::Level | super::Form::LogTarget) => {
+            Ok(vec!["off".to_owned()])
+        }
         // as on the command line, commas separate
         one if setting.form.many() => Ok(scalar(one)?.split(',').map(str::to_owned).collect()),
         one => Ok(vec![scalar(one)?]),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tidegate_data_plane::node::Network;
+use tidegate_data_plane::node::access_log::LogTarget;
 use tidegate_model::{ByteSize, Name, Span};
 use url::Url;
 
@@ -37,6 +38,12 @@ pub(crate) enum Form {
     Level,
     /// One of a few words.
     OneOf(&'static [&'static str]),
+    /// Any of a few words.
+    SomeOf(&'static [&'static str]),
+    /// `off`, `stdout` or a file.
+    LogTarget,
+    /// A part of a whole, from 0 to 1.
+    Share,
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -44,7 +51,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 impl Form {
     /// Whether a setting may be given more than once.
     pub(crate) fn many(self) -> bool {
-        matches!(self, Form::Endpoints | Form::Labels | Form::Networks)
+        matches!(self, Form::Endpoints | Form::Labels | Form::Networks | Form::SomeOf(_))
     }
 
     /// Whether a value may hold a password.
@@ -78,8 +85,10 @@ impl Form {
             Form::Labels => label(text).map(drop),
             Form::Networks => network(text).map(drop),
             Form::Level => text.split(',').try_for_each(|part| level(part.trim())),
-            Form::OneOf(words) if words.contains(&text) => Ok(()),
-            Form::OneOf(words) => Err(format!("it is none of {}", quoted(words))),
+            Form::LogTarget => log_target(text).map(drop),
+            Form::Share => share(text).map(drop),
+            Form::OneOf(words) | Form::SomeOf(words) if words.contains(&text) => Ok(()),
+            Form::OneOf(words) | Form::SomeOf(words) => Err(format!("it is none of {}", quoted(words))),
         }
     }
 
@@ -96,6 +105,25 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     full.parse().map_err(|_| "it is not an IP address and a port, such as `0.0.0.0:8000` or `[::1]:8000`".to_owned())
+}
+
+/// Where lines go; nothing if nowhere.
+pub(super) fn log_target(text: &str) -> Result<Option<LogTarget>, String> {
+    match text {
+        "off" => Ok(None),
+        "stdout" => Ok(Some(LogTarget::Stdout)),
+        // a word that was meant to be one of the two would make a file of that name
+        word if !word.contains(['/', '.']) => {
+            Err(format!("it is neither `off` nor `stdout`; for a file of that name write `./{word}`"))
+        }
+        file => Ok(Some(LogTarget::File(file.into()))),
+    }
+}
+
+/// A part of a whole.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it is not a number from 0 to 1, such as `0.01`".to_owned())
 }
 
 /// A pair of key and value.
@@ -223,6 +251,16 @@ mod tests {
             (Form::Level, "info,hyper=debug", None),
             (Form::Level, "inof", Some("`inof`")),
             (Form::Level, "info,hyper=loud", Some("`loud`")),
+            (Form::LogTarget, "off", None),
+            (Form::LogTarget, "stdout", None),
+            (Form::LogTarget, "/var/log/a.log", None),
+            (Form::LogTarget, "false", Some("write `./false`")),
+            (Form::Share, "0.01", None),
+            (Form::Share, "1", None),
+            (Form::Share, "1%", Some("from 0 to 1")),
+            (Form::Share, "NaN", Some("from 0 to 1")),
+            (Form::SomeOf(&["a", "b"]), "b", None),
+            (Form::SomeOf(&["a", "b"]), "c", Some("`a` or `b`")),
             (Form::OneOf(&["text", "json"]), "json", None),
             (Form::OneOf(&["text", "json"]), "xml", Some("`text` or `json`")),
         ] {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tidegate_data_plane::node::Network;
+use tidegate_data_plane::node::access_log::LogTarget;
 use tidegate_model::{ByteSize, Name, Span};
 
 use super::form;
@@ -192,6 +193,21 @@ impl Settings {
     /// A length of time.
     pub(crate) fn duration(&self, setting: &Setting) -> Duration {
         self.always(setting).parse::<Span>().expect("it was checked").duration()
+    }
+
+    /// Where lines go; nothing if nowhere.
+    pub(crate) fn log_target(&self, setting: &Setting) -> Option<LogTarget> {
+        form::log_target(self.always(setting)).expect("it was checked")
+    }
+
+    /// A part of a whole.
+    pub(crate) fn share(&self, setting: &Setting) -> f64 {
+        form::share(self.always(setting)).expect("it was checked")
+    }
+
+    /// Some of a few words.
+    pub(crate) fn words(&self, setting: &Setting) -> &[String] {
+        &self.told(setting).values
     }
 
     /// Where control planes stream.

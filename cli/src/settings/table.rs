@@ -92,6 +92,16 @@ pub(crate) static STATUS_LISTEN: Setting = Setting {
     help: "The node's /livez, /readyz, /metrics and /status",
 };
 
+pub(crate) static CONTROL_STATUS_LISTEN: Setting = Setting {
+    name: "status-listen",
+    value: "ADDRESS",
+    verbs: &[ControlPlane],
+    group: Listeners,
+    form: Form::Address,
+    fallback: Fixed("127.0.0.1:8101"),
+    help: "The control plane's /livez, /readyz and /metrics",
+};
+
 pub(crate) static ADMIN_TLS_CERT: Setting = Setting {
     name: "admin-tls-cert",
     value: "FILE",
@@ -304,7 +314,7 @@ pub(crate) static LOG_LEVEL: Setting = Setting {
     group: Process,
     form: Form::Level,
     fallback: Fixed("info"),
-    help: "off, error, warn, info, debug or trace; also per target: info,hyper=debug. Signal USR1 turns a running server to debug, USR2 back",
+    help: "off, error, warn, info, debug or trace; also per target: info,hyper=debug. Signal USR1 turns a running server to debug, USR2 back; see also `tidegate log-level`",
 };
 
 pub(crate) static LOG_FORMAT: Setting = Setting {
@@ -317,6 +327,39 @@ pub(crate) static LOG_FORMAT: Setting = Setting {
     help: "text for people, json for machines; to standard error",
 };
 
+pub(crate) static ACCESS_LOG: Setting = Setting {
+    name: "access-log",
+    value: "off|stdout|FILE",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::LogTarget,
+    fallback: Fixed("off"),
+    help: "A line of JSON for each request. Signal HUP opens the file anew; what its sink does not take in time is lost and counted",
+};
+
+pub(crate) static ACCESS_LOG_SAMPLE: Setting = Setting {
+    name: "access-log-sample",
+    value: "SHARE",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Share,
+    fallback: Fixed("1"),
+    help: "The share of requests that have a line, such as 0.01. Those that failed always have",
+};
+
+/// The fields of a line that may be left out. The names are those of the lines; a test compares.
+pub(crate) const REDACTABLE: &[&str] = &["client", "host", "path", "user_agent", "consumer", "credential"];
+
+pub(crate) static ACCESS_LOG_REDACT: Setting = Setting {
+    name: "access-log-redact",
+    value: "FIELD",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::SomeOf(REDACTABLE),
+    fallback: Unset("none"),
+    help: "What is left out of all lines: any of client, host, path, user_agent, consumer, credential. Repeat it or separate by commas",
+};
+
 /// In the order in which help shows them.
 pub(super) static SETTINGS: &[&Setting] = &[
     &PROXY_LISTEN,
@@ -326,6 +369,7 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &ADMIN_LISTEN,
     &STREAM_LISTEN,
     &STATUS_LISTEN,
+    &CONTROL_STATUS_LISTEN,
     &ADMIN_TLS_CERT,
     &ADMIN_TLS_KEY,
     &DATA_DIR,
@@ -349,6 +393,9 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &MEMORY_MAX,
     &LOG_LEVEL,
     &LOG_FORMAT,
+    &ACCESS_LOG,
+    &ACCESS_LOG_SAMPLE,
+    &ACCESS_LOG_REDACT,
 ];
 
 /// Names that mean something, but not in this version: said with the reason, so that nobody believes them in force.

@@ -61,12 +61,24 @@ fn help_teaches() {
     }
     assert!(help(&["data-plane"]).contains("Cluster:"));
     let root = help(&[]);
-    for verb in
-        ["standalone", "control-plane", "data-plane", "status", "keys", "get", "put", "delete", "openapi", "version"]
-    {
+    for verb in [
+        "standalone",
+        "control-plane",
+        "data-plane",
+        "status",
+        "keys",
+        "log-level",
+        "get",
+        "put",
+        "delete",
+        "openapi",
+        "version",
+    ] {
         assert!(root.lines().any(|line| line.trim_start().starts_with(&format!("{verb} "))), "{verb} is not listed");
     }
-    for verb in [&["keys", "issue"][..], &["keys", "revoke"], &["get"], &["put"], &["delete"], &["status"]] {
+    for verb in
+        [&["keys", "issue"][..], &["keys", "revoke"], &["get"], &["put"], &["delete"], &["status"], &["log-level"]]
+    {
         assert!(help(verb).contains("Examples:"), "{verb:?}");
     }
 }

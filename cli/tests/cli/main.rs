@@ -1,7 +1,9 @@
 //! The command line as a process: what it takes, what it says, what it ends with.
 
+mod access_log;
 mod errors_page;
 mod help;
+mod metrics_page;
 mod servers;
 mod settings;
 

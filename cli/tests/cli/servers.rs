@@ -15,25 +15,25 @@ use crate::{run, stderr, tidegate};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that is stopped when the test ends, however it ends.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Server {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child =
             command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary was built for this test");
         let lines = read(child.stderr.take().expect("it is piped"));
         Server { child, lines }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Waits for a line of the log.
-    fn wait_for(&self, part: &str) -> String {
+    pub(crate) fn wait_for(&self, part: &str) -> String {
         let until = Instant::now() + PATIENCE;
         let mut seen = String::new();
         loop {
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Waits for its end, which is also the end of its log.
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         while self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
         assert!(Instant::now() < until, "it did not end");
@@ -68,7 +68,7 @@ fn read(stderr: ChildStderr) -> mpsc::Receiver<String> {
     lines
 }
 
-fn standalone(dir: &Path) -> Command {
+pub(crate) fn standalone(dir: &Path) -> Command {
     let mut command = tidegate(dir);
     command.args(["standalone", "--workers", "1"]);
     for flag in ["--proxy-listen", "--admin-listen", "--status-listen"] {

@@ -8,6 +8,7 @@
 
 mod answer;
 mod call;
+mod log_level;
 mod nodes;
 mod openapi;
 mod operations;
@@ -48,6 +49,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parking_lot::Mutex;
 use tidegate_model::{Instant, Role, Sha256};
+use tidegate_telemetry::LogLevel;
+use tidegate_telemetry::buckets::Histogram;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -56,6 +59,7 @@ use crate::changes::Changes;
 use crate::fleet::Fleet;
 use crate::operators::{Caller, Denied, Operators, ShownBy, csrf_matches};
 use crate::store::Store;
+use crate::telemetry::Words;
 use crate::vault::SecretKey;
 use answer::{Answer, Fault};
 use call::Call;
@@ -85,8 +89,13 @@ pub struct Api {
     issuing: hmac::Key,
     /// Set once the process is told to stop.
     draining: AtomicBool,
-    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    /// By operation and status.
+    requests: Mutex<Requests>,
+    request_time: Histogram,
+    log_level: LogLevel,
 }
+
+type Requests = BTreeMap<(&'static str, u16), u64>;
 
 /// What the API is made of.
 pub struct Parts {
@@ -100,6 +109,8 @@ pub struct Parts {
     pub mode: Mode,
     /// The hash of the key of the cluster's authority, for join tokens.
     pub authority: Sha256,
+    /// The log of the process.
+    pub log_level: LogLevel,
 }
 
 /// From where, and over what, a request came.
@@ -121,6 +132,8 @@ impl Api {
             issuing: hmac::Key::new(hmac::HMAC_SHA256, &*key.derive("issued-tokens")),
             draining: AtomicBool::new(false),
             requests: Mutex::default(),
+            request_time: Histogram::default(),
+            log_level: parts.log_level,
             changes: parts.changes,
             store: parts.store,
             fleet: parts.fleet,
@@ -132,6 +145,26 @@ impl Api {
     /// Says on `/readyz` that no more requests should be sent.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was told so.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Requests so far, by operation and status.
+    pub(crate) fn requests(&self) -> Requests {
+        self.requests.lock().clone()
+    }
+
+    /// How long they took.
+    pub(crate) fn request_time(&self) -> &Histogram {
+        &self.request_time
+    }
+
+    /// Who was not let in.
+    pub(crate) fn denied(&self) -> &Words<2> {
+        self.operators.denied()
     }
 
     /// All operations, as a service.
@@ -176,6 +209,7 @@ impl Api {
         let peer = peer.unwrap_or(Peer { address: IpAddr::from([127, 0, 0, 1]), tls: false });
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let request = Received { parts, body, peer, request_id: request_id.clone() };
+        let began = tokio::time::Instant::now();
         let done = match operation {
             None => self.clone().refuse(&request),
             Some(operation) => {
@@ -189,6 +223,7 @@ impl Api {
             Ok(answer) => answer.into_response(),
             Err(fault) => fault.into_response(&request_id),
         };
+        self.request_time.observe(began.elapsed());
         let name = operation.map_or("none", |operation| operation.id.as_str());
         *self.requests.lock().entry((name, response.status().as_u16())).or_insert(0) += 1;
         response

@@ -14,7 +14,7 @@ use super::answer::ErrorCode;
 use super::operations::{Access, Operation, Parameter, Place, Shape, all};
 use super::print::hidden_fields;
 use super::resources::{NOUNS, Noun};
-use super::{nodes, revisions, session, status, tokens, waiting};
+use super::{log_level, nodes, revisions, session, status, tokens, waiting};
 use crate::changes::is_named;
 
 /// The description of the admin API.
@@ -221,6 +221,7 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<status::Status>();
     generator.subschema_for::<status::PolicyKind>();
     generator.subschema_for::<nodes::NodeAnswer>();
+    generator.subschema_for::<log_level::LogLevel>();
     generator.subschema_for::<revisions::Revision>();
     generator.subschema_for::<revisions::RevisionDetail>();
     let mut schemas = generator.take_definitions(true);
@@ -255,6 +256,7 @@ fn request_schemas() -> Map<String, Value> {
     });
     let mut generator = SchemaGenerator::new(settings);
     generator.subschema_for::<tokens::TokenRequest>();
+    generator.subschema_for::<log_level::LogLevelChange>();
     generator.take_definitions(true)
 }
 

@@ -1,6 +1,5 @@
-//! What machines and browsers may see without signing in: health, figures, the description of the API, and the pages.
+//! What machines and browsers may see without signing in: health, the description of the API, and the pages.
 
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
@@ -11,13 +10,12 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use rust_embed::RustEmbed;
 use serde_json::json;
-use tidegate_model::{Kind, Sha256};
+use tidegate_model::Sha256;
 
 use super::answer::{Answer, ErrorCode, Fault};
 use super::call::Call;
 use super::openapi::openapi_bytes;
 use super::operations::{Access, Operation, Parameter, Shape};
-use crate::fleet::NodeState;
 
 /// The web admin, as `npm run build` made it. Without it, a page says how to.
 #[derive(RustEmbed)]
@@ -58,7 +56,6 @@ pub(super) fn operations() -> Vec<Operation> {
             })),
         )
         .errors(&[ErrorCode::Busy]),
-        open("/metrics", "getMetrics", |c| metrics(c).boxed(), "Figures for Prometheus", Shape::Other("text/plain")),
         open(
             "/v1/openapi.json",
             "getOpenApi",
@@ -87,43 +84,6 @@ async fn readyz(call: Call) -> Result<Answer, Fault> {
         return Err(Fault::new(ErrorCode::Busy, "shutting down"));
     }
     Ok(Answer::ok(json!({ "status": "ready", "store_up": call.api.changes.store_is_up() })))
-}
-
-async fn metrics(call: Call) -> Result<Answer, Fault> {
-    let (api, now) = (&call.api, &call.now);
-    let mut text = String::new();
-    let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, u64)>| {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for (labels, value) in samples {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    family("tidegate_control_plane_info", "gauge", "The program.", vec![(version, 1)]);
-    let revision = vec![(String::new(), now.revision())];
-    family("tidegate_control_plane_revision", "gauge", "The last revision of the configuration known here.", revision);
-    let up = vec![(String::new(), u64::from(api.changes.store_is_up()))];
-    family("tidegate_control_plane_store_up", "gauge", "Whether the database answered when it was asked last.", up);
-    let count = |kind: Kind| (format!("{{kind=\"{kind}\"}}"), now.config().count(kind) as u64);
-    let counts = Kind::ALL.into_iter().map(count).collect();
-    family("tidegate_control_plane_resources", "gauge", "Resources of the configuration.", counts);
-    let all = api.fleet.nodes().await;
-    let states = [
-        ("current", NodeState::Current),
-        ("behind", NodeState::Behind),
-        ("rejected", NodeState::Rejected),
-        ("silent", NodeState::Silent),
-    ];
-    let nodes = states.map(|(label, state)| {
-        let count = all.iter().filter(|node| node.status == state).count();
-        (format!("{{status=\"{label}\"}}"), count as u64)
-    });
-    family("tidegate_control_plane_nodes", "gauge", "Enrolled nodes, by how they stand.", nodes.to_vec());
-    let label = |operation: &str, status: u16| format!("{{operation=\"{operation}\",status=\"{status}\"}}");
-    let requests = api.requests.lock().clone();
-    let requests = requests.iter().map(|((operation, status), count)| (label(operation, *status), *count)).collect();
-    family("tidegate_admin_requests_total", "counter", "Requests to the admin API.", requests);
-    Ok(Answer::other(HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"), text))
 }
 
 async fn openapi(call: Call) -> Result<Answer, Fault> {

@@ -9,6 +9,7 @@
 
 mod apply;
 mod error;
+mod figures;
 mod fold;
 mod follow;
 mod ring;
@@ -36,6 +37,7 @@ use uuid::Uuid;
 use crate::store::{self, Append, Appended, Content, LockedHead, LogEntry, Store, StoreError};
 use crate::vault::DataKey;
 use apply::{Given, Plan, apply};
+use figures::Figures;
 
 /// How often a set is judged anew before it is given up.
 const ROUNDS_MAX: u32 = 8;
@@ -64,6 +66,7 @@ struct Inner {
     store_up: AtomicBool,
     /// Counts commits that found the store away: who came before such a one need not try for itself.
     store_losses: AtomicU64,
+    figures: Figures,
 }
 
 /// A set that was made.
@@ -113,6 +116,7 @@ impl Changes {
             waiting: AtomicU64::new(0),
             store_up: AtomicBool::new(true),
             store_losses: AtomicU64::new(0),
+            figures: Figures::default(),
         })))
     }
 
@@ -148,6 +152,18 @@ impl Changes {
     /// # Errors
     /// Why nothing was changed; but see [`ChangeError::StoreUnavailable`].
     pub async fn commit(&self, by: &Actor, set: ChangeSet) -> Result<Committed, ChangeError> {
+        let began = tokio::time::Instant::now();
+        let done = self.take_turn(by, set).await;
+        self.0.figures.note(&done, began.elapsed());
+        done
+    }
+
+    /// What became of changes so far.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.0.figures
+    }
+
+    async fn take_turn(&self, by: &Actor, set: ChangeSet) -> Result<Committed, ChangeError> {
         let inner = &*self.0;
         let losses = inner.store_losses.load(Ordering::Acquire);
         let _waiting = Waiting::enter(&inner.waiting).ok_or(ChangeError::Busy)?;

@@ -165,6 +165,11 @@ impl Fleet {
         self.size.subscribe()
     }
 
+    /// How many streams end here.
+    pub fn streams(&self) -> usize {
+        self.here.lock().nodes.values().filter(|node| !node.gone).count()
+    }
+
     /// Asks a node that is connected here.
     pub async fn ask(&self, node: Id, query: &str, arguments: &str, timeout: Duration) -> Result<String, AskError> {
         let (answer, answered) = oneshot::channel();

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tidegate_model::{Id, Instant, Kind, Operator, OperatorToken, Role, Sha256, TokenKind, is_well_formed};
 
 use crate::changes::Folded;
+use crate::telemetry::Words;
 
 /// Someone who is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +59,17 @@ pub enum Denied {
 pub struct Operators {
     sessions: Sessions,
     limiter: Limiter,
+    denied: Words<2>,
 }
 
 impl Operators {
     /// With a key to sign sessions with, known to all replicas and to nobody else.
     pub fn new(session_key: &[u8; 32]) -> Operators {
-        Operators { sessions: Sessions::new(session_key), limiter: Limiter::default() }
+        Operators {
+            sessions: Sessions::new(session_key),
+            limiter: Limiter::default(),
+            denied: Words::new(["unknown", "too_many"]),
+        }
     }
 
     /// Who shows this token. One that holds is always let in, however many others failed from its address: 256 random bits are
@@ -77,9 +83,22 @@ impl Operators {
             .flatten()
             .and_then(|token| self.caller(config, token, ShownBy::Bearer, now));
         known.ok_or_else(|| match self.limiter.fail(from, now) {
-            Ok(()) => Denied::Unknown,
-            Err(wait) => Denied::TooMany(wait),
+            Ok(()) => self.deny(Denied::Unknown),
+            Err(wait) => self.deny(Denied::TooMany(wait)),
         })
+    }
+
+    /// How many were not let in.
+    pub(crate) fn denied(&self) -> &Words<2> {
+        &self.denied
+    }
+
+    fn deny(&self, why: Denied) -> Denied {
+        self.denied.count(match why {
+            Denied::Unknown => "unknown",
+            Denied::TooMany(_) => "too_many",
+        });
+        why
     }
 
     /// Trades a token for a session. After too many failures from an address, nothing from there is even looked at.
@@ -93,7 +112,7 @@ impl Operators {
         from: IpAddr,
         now: Instant,
     ) -> Result<(Caller, SignedSession), Denied> {
-        self.limiter.admits(from, now).map_err(Denied::TooMany)?;
+        self.limiter.admits(from, now).map_err(|wait| self.deny(Denied::TooMany(wait)))?;
         let mut caller = self.by_token(config, token, from, now)?;
         caller.by = ShownBy::Session;
         let latest = Instant::from_millis(now.millis() + SESSION_MAX.as_millis() as i64);

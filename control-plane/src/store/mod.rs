@@ -12,6 +12,7 @@
 //! again when it is back.
 
 mod error;
+mod measured;
 mod migrations;
 mod postgres;
 mod session;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use error::{Source, StoreError};
+pub use measured::{Measured, OPERATIONS, StoreFigures};
 pub use types::{
     Append, Appended, Chain, Change, Content, Head, InvalidChain, Loaded, LogEntry, NodePosition, StoredDocument,
 };

@@ -41,7 +41,6 @@ async fn every_operation_refuses_the_anonymous_and_every_write_a_viewer() {
     let open = [
         "getHealth",
         "getReadiness",
-        "getMetrics",
         "getOpenApi",
         "getDocs",
         "getDocsFile",

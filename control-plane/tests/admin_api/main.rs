@@ -8,6 +8,7 @@ mod plane;
 mod replicas;
 mod requests;
 mod revisions;
+mod seeing;
 mod sessions;
 mod tokens;
 mod writes;

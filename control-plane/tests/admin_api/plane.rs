@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -9,6 +10,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidegate_control_plane::app::{Config, Mode, Ready, TlsFiles, run};
+use tidegate_telemetry::LogLevel;
+use tidegate_telemetry::log_level::{LogControl, LogState};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +71,9 @@ impl Plane {
             data_dir: folder.to_owned(),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             stream_listen: None,
+            status_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            metrics_beside: Default::default(),
+            log_level: LogLevel::new(Arc::<Log>::default()),
             secret_key_file: folder.join("secret-key"),
             operator_token_file: operator_token_file.clone(),
             join_token_file: folder.join("join-token"),
@@ -88,10 +94,42 @@ impl Plane {
         Ok(Plane { api, ready, shutdown, running, _folder: None })
     }
 
+    /// A page of its status listener.
+    pub(crate) async fn status_page(&self, path: &str) -> Reply {
+        let at = self.ready.status.expect("it has one");
+        let page = self.api.http.get(format!("http://{at}{path}"));
+        reply(page).await
+    }
+
     /// Stops it in order.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.running.await.expect("it does not panic").expect("it stops in order");
+    }
+}
+
+/// A log that is loud on paper only.
+#[derive(Default)]
+struct Log(Mutex<Option<(String, Duration)>>);
+
+impl LogControl for Log {
+    fn state(&self) -> LogState {
+        let set = self.0.lock().expect("nobody panics").clone();
+        let (level, until_ms) = set.map_or(("info".to_owned(), None), |(l, t)| (l, Some(t.as_millis() as i64)));
+        LogState { level, configured: "info".into(), until_ms }
+    }
+
+    fn set(&self, level: &str, time: Duration) -> Result<LogState, String> {
+        if level == "inof" {
+            return Err("`inof` is no level".into());
+        }
+        *self.0.lock().expect("nobody panics") = Some((level.to_owned(), time));
+        Ok(self.state())
+    }
+
+    fn reset(&self) -> LogState {
+        *self.0.lock().expect("nobody panics") = None;
+        self.state()
     }
 }
 

@@ -110,7 +110,7 @@ async fn without_postgres_reads_go_on_and_writes_say_so_in_time() {
         // and a change that changes nothing needs no database
         plane.api.put("/v1/consumers/acme", json!({})).await.expect(200);
         until("the figures tell", || async {
-            plane.api.get("/metrics").await.text.contains("tidegate_control_plane_store_up 0")
+            plane.status_page("/metrics").await.text.contains("tidegate_control_plane_store_up 0")
         })
         .await;
     }

@@ -304,6 +304,7 @@ impl ResponseBody {
                 }
             },
             Some(Err(error)) => {
+                flow.exchange.facts.upstream_broke.set(true);
                 self.end(false);
                 Poll::Ready(Some(Err(error)))
             }

@@ -30,6 +30,7 @@ use crate::edge::Caller;
 use crate::limits::Limits;
 use crate::proxy::{self, GatewayError};
 use crate::telemetry::Guard;
+use crate::telemetry::facts::Seen;
 use crate::worker::Worker;
 
 /// How connections of callers are served.
@@ -180,6 +181,9 @@ fn admit(
 fn arrive(worker: &Worker, connection: &Rc<Connection>, task: Rc<Task>, request: Request<Incoming>) -> Arrived {
     let underway = Underway::begin(connection, task);
     let (parts, body) = request.into_parts();
+    if worker.log().is_some() {
+        let _ = underway.exchange().facts.seen.set(Seen::of(&parts)); // it is new, and has none yet
+    }
     let body = RequestBody::new(body, underway.exchange());
     let protocol = if parts.method == Method::CONNECT { parts.extensions.get::<Protocol>() } else { None };
     let connects_websocket = protocol.is_some_and(|protocol| protocol.as_str() == "websocket");

@@ -3,6 +3,7 @@
 //! Every answer that the gateway makes itself is a [`Reply`] and is written by [`reply`]; what goes wrong between caller and API
 //! is a [`GatewayError`].
 
+mod account;
 mod body;
 mod error;
 mod forward;
@@ -46,7 +47,7 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
     let reply = Box::<Reply>::from(error);
     let (mut head, body) = reply::write(&reply, &id);
     head.headers.insert(visit::REQUEST_ID.clone(), id_header);
-    worker.cells().answered(head.status);
+    worker.cells().answered(Some(head.status));
     worker.cells().replied(reply.blame, reply.code);
     (head, body)
 }

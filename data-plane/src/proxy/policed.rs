@@ -43,6 +43,7 @@ impl Policed {
             captures: captures.clone(),
             principal: Principal::default(),
             quotas: Quotas::new(),
+            limited: None,
         };
         Box::new(Policed {
             route: route.clone(),

@@ -7,10 +7,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tidegate_model::PathRefused;
 use tidegate_policy::{BodyNeed, Captures, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
 use tidegate_snapshot::{CompiledService, Lookup, Requested, Revisions};
+use tokio::time::Instant;
 
+use super::account::Account;
 use super::body;
 use super::policed::Policed;
-use super::{GatewayError, reply, rewrite};
+use super::{GatewayError, account, reply, rewrite};
 use crate::edge::trace::{State, Trace};
 use crate::edge::{Caller, TraceContext};
 use crate::exchange::body::{Ending, Flow, ResponseBody};
@@ -18,6 +20,7 @@ use crate::exchange::host::Host;
 use crate::exchange::tunnel::{Switched, Tunnel};
 use crate::exchange::watch::{Exchange, Phase, Underway, ticks};
 use crate::exchange::{Answer, Asks, Upgrade, grpc};
+use crate::telemetry::facts::micros;
 use crate::upstream::{Forwarded, Lease, Slot, Way};
 use crate::worker::{Route, Worker};
 
@@ -32,27 +35,25 @@ pub(super) struct Visit {
     /// Where it stands in its trace, if the gateway takes part.
     pub(super) trace: Option<Trace>,
     underway: Underway,
+    /// What is told of it at its end.
+    pub(super) account: Account,
     /// Once it is found.
-    route: Option<Rc<Route>>,
+    pub(super) route: Option<Rc<Route>>,
     /// Where the route has policies.
     pub(super) policed: Option<Box<Policed>>,
     /// The reply has no body, whatever its head says.
     is_head: bool,
     pub(super) asks: Asks,
-    /// It was counted, and its policies know how it ended.
-    told: bool,
 }
 
 impl Drop for Visit {
-    /// Who leaves before the head of the reply has been here all the same.
+    /// However it ended; who leaves before the head of the reply has been here all the same.
     fn drop(&mut self) {
-        if !self.told {
+        if self.account.status.is_none() {
             let request_bytes = self.exchange().request_bytes.get();
-            let cells = self.worker.cells();
-            cells.requests[0].add(1);
-            cells.request_bytes.add(request_bytes);
             self.ended(&End { status: 0, origin: Origin::Gateway, request_bytes, response_bytes: 0, complete: false });
         }
+        account::close(self);
     }
 }
 
@@ -81,11 +82,11 @@ impl Visit {
             caller,
             trace: None,
             underway,
+            account: Account::new(),
             route: None,
             policed: None,
             is_head: false,
             asks,
-            told: false,
         }
     }
 
@@ -109,6 +110,7 @@ impl Visit {
     pub(super) fn find_route(&mut self, head: &RequestHead) -> Result<Place, GatewayError> {
         self.is_head = head.method == Method::HEAD;
         let view = self.worker.view();
+        self.account.runs_on(view.snapshot.revisions(), self.worker.log().map(|_| &head.target));
         let host = head.headers.get(HOST).and_then(|host| Host::parse(host.as_bytes())).map(Host::for_routing);
         let requested = Requested {
             host: host.as_deref(),
@@ -151,10 +153,11 @@ impl Visit {
 
     /// The policies see the head of the request.
     pub(super) async fn policies_see_request(&mut self, head: &mut RequestHead) -> Result<(), Box<Reply>> {
-        match &mut self.policed {
-            Some(policed) => policed.on_request(head).await,
-            None => Ok(()),
-        }
+        let Some(policed) = &mut self.policed else { return Ok(()) };
+        let began = self.worker.log().map(|_| Instant::now());
+        let passed = policed.on_request(head).await;
+        self.account.policies_us = began.map(micros);
+        passed
     }
 
     /// All that sending to the upstream needs beside the request.
@@ -216,7 +219,7 @@ impl Visit {
     /// The gateway replies itself: the policies see that too.
     pub(super) async fn gateway_replies(mut self, reply: Reply) -> Answer {
         let (mut head, mut all) = reply::write(&reply, &self.id);
-        self.worker.cells().replied(reply.blame, reply.code);
+        self.account.replied(&reply, self.worker.cells());
         tracing::debug!(request.id = %self.id, code = reply.code, status = reply.status.as_u16(), "replied `{}`", reply.code);
         if let Some(policed) = &mut self.policed {
             self.underway.exchange().enter(Phase::Gateway, 0);
@@ -234,9 +237,9 @@ impl Visit {
     }
 
     /// A reply in the place of one that the policies have seen.
-    fn whole_reply(self, reply: Reply) -> Answer {
+    fn whole_reply(mut self, reply: Reply) -> Answer {
         let (head, all) = reply::write(&reply, &self.id);
-        self.worker.cells().replied(reply.blame, reply.code);
+        self.account.replied(&reply, self.worker.cells());
         self.finish_reply(head, all, &reply)
     }
 
@@ -260,9 +263,8 @@ impl Visit {
 
     fn tunnel(mut self, mut head: ResponseHead, switched: Switched, slot: Option<Slot>) -> Answer {
         head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
-        self.worker.cells().answered(head.status);
         self.worker.cells().tunnels.add(1);
-        self.told = true;
+        self.account.status = Some(head.status);
         let exchange = self.exchange().clone();
         exchange.unbound();
         if let Some(policed) = &mut self.policed {
@@ -310,8 +312,7 @@ impl Visit {
         lease: Option<Lease>,
     ) -> Answer {
         head.headers.insert(REQUEST_ID.clone(), self.id_header.clone());
-        self.worker.cells().answered(status);
-        self.told = true;
+        self.account.status = Some(status);
         let exchange = self.exchange().clone();
         if self.asks.upgrade == Some(Upgrade::Switch) {
             // it was refused: what the caller sent beyond its request may have been meant for somebody else
@@ -347,13 +348,9 @@ impl Ending for Rest {
         if complete && let Some(lease) = lease {
             visit.give_back(lease);
         }
-        let cells = visit.worker.cells();
-        cells.request_bytes.add(request_bytes);
-        cells.response_bytes.add(response_bytes);
+        visit.account.sent(complete, response_bytes);
         if complete {
             visit.exchange().is_delivered();
-        } else {
-            cells.cut.add(1);
         }
         visit.ended(&End { status: status.as_u16(), origin, request_bytes, response_bytes, complete });
     }

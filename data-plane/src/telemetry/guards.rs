@@ -1,9 +1,5 @@
 //! How often each guard of a node had to act: against too much, too slow, and too little sense.
 
-use std::sync::Arc;
-
-use super::{Cells, Exposition};
-
 macro_rules! guards {
     ($( $(#[doc = $doc:literal])+ $guard:ident: $name:literal; )+) => {
         /// What a node does not let pass. Where there is a limit of [`crate::limits::Limits`], the name is the limit's.
@@ -61,17 +57,3 @@ guards! {
 
 /// How many guards there are.
 pub const GUARDS: usize = Guard::ALL.len();
-
-/// What all workers' guards did, and how many connections each worker has.
-pub(super) fn expose(out: &mut Exposition, workers: &[Arc<Cells>]) {
-    out.head("tidegate_guard_total", "counter", "How often a guard acted, by the limit that was met.");
-    for guard in Guard::ALL {
-        let acted = workers.iter().map(|cells| cells.guards[*guard as usize].get()).sum();
-        out.line("tidegate_guard_total", &[("guard", guard.name())], acted);
-    }
-    out.head("tidegate_worker_connections_active", "gauge", "Open connections of callers, by worker.");
-    for (number, cells) in workers.iter().enumerate() {
-        let number = number.to_string();
-        out.line("tidegate_worker_connections_active", &[("worker", &number)], cells.connections_active.get());
-    }
-}

@@ -81,6 +81,7 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
         let Some(index) = way.balance.pick(&tried) else { break };
         tried.push(index);
         let (target, host) = way.balance.target(index);
+        way.exchange.facts.tries(&target.series);
         if way.host == HostHeader::Target || !request.0.headers.contains_key(HOST) {
             request.0.headers.insert(HOST, host.clone());
         }
@@ -146,7 +147,10 @@ pub(super) async fn connected<T>(
     dialled: impl Future<Output = io::Result<T>>,
 ) -> Result<Result<T, GatewayError>, Cut> {
     way.exchange.enter(Phase::Connect, way.patience.connect);
-    match way.exchange.unless_cut(dialled).await {
+    way.exchange.facts.dials();
+    let dialled = way.exchange.unless_cut(dialled).await;
+    way.exchange.facts.dialled(matches!(dialled, Ok(Ok(_))));
+    match dialled {
         Ok(Ok(connection)) => Ok(Ok(connection)),
         Ok(Err(error)) => {
             tracing::debug!(%error, target = %target.address, "target `{}` was not reached: {error}", target.address);
@@ -173,7 +177,11 @@ async fn over(
         return Err(cut);
     }
     way.exchange.is_answered();
-    Ok(sent?.map(|answer| Forwarded { answer, lease: Lease::Single(lease) }))
+    let sent = sent?;
+    if sent.is_ok() {
+        way.exchange.facts.answered();
+    }
+    Ok(sent.map(|answer| Forwarded { answer, lease: Lease::Single(lease) }))
 }
 
 /// The target has its turn: to take a body, or to answer.

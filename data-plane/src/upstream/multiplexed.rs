@@ -96,7 +96,8 @@ impl Multiplexed {
     }
 
     /// Closes what was idle for too long, or is gone, and gives up what nobody waits for any more.
-    pub(super) fn sweep(&self, now: Due, kept_ticks: u32) {
+    /// Tells how many were given up.
+    pub(super) fn sweep(&self, now: Due, kept_ticks: u32) -> usize {
         self.connections.borrow_mut().retain(|shared| {
             if shared.streams.get() > 0 {
                 shared.until.set(0);
@@ -113,6 +114,7 @@ impl Multiplexed {
         if given_up > 0 {
             self.fail();
         }
+        given_up
     }
 
     /// Closes all that has no exchange.
@@ -193,12 +195,14 @@ fn open(target: &Rc<Target>, dial: Rc<dyn Dial>, due: Due) {
         all.opening.borrow_mut().retain(|opening| opening.number != number);
         match result {
             Ok(connection) => {
+                opened.series.connected();
                 let shared = Shared { connection, streams: Cell::new(0), used: Cell::new(false), until: Cell::new(0) };
                 all.connections.borrow_mut().push(Rc::new(shared));
                 all.changed.notify_waiters();
             }
             Err(error) => {
                 tracing::debug!(%error, target = %opened.address, "target `{}` was not reached: {error}", opened.address);
+                opened.series.not_connected();
                 all.fail();
             }
         }

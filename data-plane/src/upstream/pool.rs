@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tidegate_model::{Authority, Id};
 
@@ -12,6 +13,7 @@ use crate::exchange::hyper_client::Connection;
 use crate::exchange::tunnel::Switched;
 use crate::exchange::watch::{Due, Watch, ticks};
 use crate::limits::Limits;
+use crate::telemetry::series::{Meters, TargetSeries};
 
 /// All targets that a worker knows.
 pub(crate) struct Pools {
@@ -20,12 +22,15 @@ pub(crate) struct Pools {
     kept_ticks: u32,
     h2_streams_max: usize,
     h2_connections_max: usize,
+    meters: Rc<Meters>,
 }
 
 /// What a worker holds for one target.
 pub(crate) struct Target {
     /// Where it is.
     pub(crate) address: Authority,
+    /// What is counted of it.
+    pub(crate) series: Arc<TargetSeries>,
     /// Its place in the rotation of its upstream.
     pub(super) turn: Cell<i64>,
     /// Idle connections, the one that was used last at the end.
@@ -43,13 +48,14 @@ struct Kept {
 
 impl Pools {
     /// For one of so many workers.
-    pub(crate) fn new(limits: &Limits, workers: usize) -> Self {
+    pub(crate) fn new(limits: &Limits, workers: usize, meters: Rc<Meters>) -> Self {
         Pools {
             targets: RefCell::default(),
             kept_max: limits.upstream_kept_max.div_ceil(workers.max(1)),
             kept_ticks: ticks(limits.upstream_kept),
             h2_streams_max: limits.upstream_h2_streams_max as usize,
             h2_connections_max: limits.upstream_h2_connections_max.div_ceil(workers.max(1)),
+            meters,
         }
     }
 
@@ -59,6 +65,7 @@ impl Pools {
         let target = targets.entry((upstream, address.clone())).or_insert_with(|| {
             Rc::new(Target {
                 address: address.clone(),
+                series: self.meters.target(upstream, address),
                 turn: Cell::new(0),
                 kept: RefCell::default(),
                 multiplexed: Multiplexed::new(self.h2_streams_max, self.h2_connections_max),
@@ -78,7 +85,10 @@ impl Pools {
     pub(crate) fn sweep(&self, now: Due) {
         self.targets.borrow_mut().retain(|_, target| {
             target.kept.borrow_mut().retain(|kept| kept.until > now && kept.connection.stands());
-            target.multiplexed.sweep(now, target.kept_ticks);
+            for _ in 0..target.multiplexed.sweep(now, target.kept_ticks) {
+                target.series.not_connected();
+            }
+            target.series.idle(target.kept.borrow().len() + target.multiplexed.idle());
             Rc::strong_count(target) > 1 || !target.kept.borrow().is_empty() || !target.multiplexed.is_empty()
         });
     }

@@ -37,6 +37,7 @@ pub(super) async fn attempt(
         match sent? {
             Ok(sent) => {
                 way.exchange.is_answered();
+                way.exchange.facts.answered();
                 return Ok(Forwarded { answer: sent.answer, lease: Lease::Stream { rest: sent.rest, slot } });
             }
             Err(h2_client::Failed::Untouched(again)) => body = again,

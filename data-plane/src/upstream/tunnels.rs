@@ -62,6 +62,7 @@ pub(super) async fn attempt(
         }
     };
     way.exchange.is_answered();
+    way.exchange.facts.answered();
     told_as_asked(forwarded, upgrade, key.as_ref())
 }
 

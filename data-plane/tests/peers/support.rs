@@ -61,6 +61,7 @@ impl Gateway {
             compute: Arc::new(Nothing),
             limits: Limits::default(),
             pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
+            access_log: None,
             edge: tidegate_data_plane::node::Edge::default(),
             cells: cells.clone(),
             workers: 1,

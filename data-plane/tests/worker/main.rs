@@ -17,6 +17,7 @@ mod overload;
 mod pools;
 mod routes_page;
 mod routing;
+mod seeing;
 mod support;
 mod timeouts;
 mod trailers;

@@ -98,9 +98,11 @@ impl Combinator {
             match (found, self.combination) {
                 (Authentication::Principal(found), Combination::AllOf) => principal = Some(*found),
                 (Authentication::Principal(found), _) => return Ok(*found),
-                (Authentication::NoCredentials, Combination::AllOf) => return Err(Box::new(self.missing())),
+                (Authentication::NoCredentials, Combination::AllOf) => {
+                    return Err(Box::new(link.signed(self.missing())));
+                }
                 (Authentication::NoCredentials, _) => {}
-                (Authentication::Invalid(refusal), _) => return Err(Box::new(self.refused(refusal))),
+                (Authentication::Invalid(refusal), _) => return Err(Box::new(link.signed(self.refused(refusal)))),
                 // one that can't decide is not a yes; another of any-of may still be
                 (Authentication::CannotDecide(error), Combination::AllOf) => {
                     return Err(Box::new(link.cannot_decide(&error)));

@@ -14,7 +14,7 @@ use tidegate_model::{Id, OnError};
 
 use crate::{
     Answer, Behaviour, Blame, BodyFilter, Built, Combination, Combinator, Combine, Decision, End, Needs, Phase, Policy,
-    PolicyError, Principal, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Verdict,
+    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Verdict,
 };
 
 /// A policy where it is attached.
@@ -39,13 +39,19 @@ impl Link {
     /// The reply for who meets a policy that could not decide.
     pub fn cannot_decide(&self, error: &PolicyError) -> Reply {
         let detail = format!("policy `{}` could not decide: {error}", self.name);
-        Reply::new(StatusCode::SERVICE_UNAVAILABLE, "policy_failed", detail, Blame::Gateway)
+        self.signed(Reply::new(StatusCode::SERVICE_UNAVAILABLE, "policy_failed", detail, Blame::Gateway))
+    }
+
+    /// A reply of this policy's, with its name.
+    pub(crate) fn signed(&self, reply: Reply) -> Reply {
+        let by = RefusedBy { kind: self.kind, policy: self.name.clone() };
+        Reply { refused_by: Some(Box::new(by)), ..reply }
     }
 
     fn decided(&self, decision: Decision) -> Result<(), Box<Reply>> {
         match decision {
             Ok(Verdict::Continue) => Ok(()),
-            Ok(Verdict::Reply(reply)) => Err(reply),
+            Ok(Verdict::Reply(reply)) => Err(Box::new(self.signed(*reply))),
             Err(_) if self.on_error == OnError::Skip => Ok(()),
             Err(error) => Err(Box::new(self.cannot_decide(&error))),
         }
@@ -210,7 +216,11 @@ impl ChainRun {
         head: &RequestHead,
         cx: &RequestContext,
     ) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
-        self.ran(chain).filter_map(|link| link.hooks()?.request_body_filter(head, cx)).collect()
+        let filter = |link: &Arc<Link>| {
+            let filter = link.hooks()?.request_body_filter(head, cx)?;
+            Some(Box::new(Signing { filter, link: link.clone() }) as Box<dyn BodyFilter>)
+        };
+        self.ran(chain).filter_map(filter).collect()
     }
 
     /// The reply's head passes all policies whose request hook ran, in reverse.
@@ -260,6 +270,18 @@ impl ChainRun {
     fn ran<'a>(&'a self, chain: &'a Chain) -> impl DoubleEndedIterator<Item = &'a Arc<Link>> {
         let after = self.overlaid.as_deref().unwrap_or(&chain.after);
         chain.before[..self.before_ran].iter().chain(&after[..self.after_ran])
+    }
+}
+
+/// A filter whose refusals bear the name of its policy.
+struct Signing {
+    filter: Box<dyn BodyFilter>,
+    link: Arc<Link>,
+}
+
+impl BodyFilter for Signing {
+    fn on_data(&mut self, data: &mut Bytes) -> Result<(), Box<Reply>> {
+        self.filter.on_data(data).map_err(|reply| Box::new(self.link.signed(*reply)))
     }
 }
 

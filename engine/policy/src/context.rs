@@ -30,6 +30,19 @@ pub struct RequestContext {
     pub principal: Principal,
     /// What limits said, for the headers of the reply and the log.
     pub quotas: Quotas,
+    /// What limits decided, if any did.
+    pub limited: Option<LimitOutcome>,
+}
+
+/// What limits decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitOutcome {
+    /// The request goes on.
+    Admitted,
+    /// A limit is used up.
+    Refused,
+    /// The counters can't be reached, and the limit says to refuse then.
+    Undecided,
 }
 
 /// What policies may know of the route.

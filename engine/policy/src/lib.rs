@@ -25,7 +25,7 @@ mod testing;
 pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
-pub use context::{ConsumerFacts, Principal, RequestContext, RequestId, RouteFacts, Subject};
+pub use context::{ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, Subject};
 pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
@@ -35,7 +35,7 @@ pub use ports::{
     Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED,
 };
 pub use registry::{Registry, kinds};
-pub use reply::{Blame, Reply};
+pub use reply::{Blame, RefusedBy, Reply};
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;

@@ -42,12 +42,23 @@ pub struct Reply {
     pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     /// Members of the problem document beside those of every reply, as JSON text of an object's inside: `"a":1,"b":2`.
     pub members: Option<Box<str>>,
+    /// The policy that turned the request away, if one did. The chain says so.
+    pub refused_by: Option<Box<RefusedBy>>,
+}
+
+/// A policy that turned a request away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedBy {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name.
+    pub policy: Box<str>,
 }
 
 impl Reply {
     /// A reply with this status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>, blame: Blame) -> Self {
-        Reply { status, code, detail: detail.into(), blame, headers: SmallVec::new(), members: None }
+        Reply { status, code, detail: detail.into(), blame, headers: SmallVec::new(), members: None, refused_by: None }
     }
 
     /// With one more header.

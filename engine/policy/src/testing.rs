@@ -161,6 +161,7 @@ impl Bench {
             captures: Captures::default(),
             principal: Principal::default(),
             quotas: Default::default(),
+            limited: None,
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };

@@ -27,17 +27,19 @@ const IO: &[&str] = &[
     "tonic",
 ];
 
-const ENGINE_AND_WIRE: &[&str] = &["tidegate-proto", "tidegate-model", "tidegate-policy", "tidegate-snapshot"];
+const SHARED: &[&str] =
+    &["tidegate-proto", "tidegate-model", "tidegate-policy", "tidegate-snapshot", "tidegate-telemetry"];
 
 const RULES: &[Rule] = &[
     Rule { name: "tidegate-model", may_use: &[], must_not_use: IO },
     Rule { name: "tidegate-policy", may_use: &["tidegate-model"], must_not_use: IO },
     Rule { name: "tidegate-snapshot", may_use: &["tidegate-model", "tidegate-policy"], must_not_use: IO },
     Rule { name: "tidegate-proto", may_use: &["tidegate-model"], must_not_use: &["axum", "redis", "reqwest", "sqlx"] },
-    Rule { name: "tidegate-control-plane", may_use: ENGINE_AND_WIRE, must_not_use: &["redis"] },
+    Rule { name: "tidegate-telemetry", may_use: &[], must_not_use: &["axum", "redis", "reqwest", "sqlx", "tonic"] },
+    Rule { name: "tidegate-control-plane", may_use: SHARED, must_not_use: &["redis"] },
     Rule {
         name: "tidegate-data-plane",
-        may_use: ENGINE_AND_WIRE,
+        may_use: SHARED,
         must_not_use: &["axum", "ldap3", "reqwest", "rust-embed", "sqlx", "utoipa"],
     },
     Rule {
@@ -49,6 +51,7 @@ const RULES: &[Rule] = &[
             "tidegate-policy",
             "tidegate-proto",
             "tidegate-snapshot",
+            "tidegate-telemetry",
         ],
         must_not_use: &["axum", "redis", "sqlx", "tonic"],
     },

@@ -11,6 +11,7 @@ use tidegate_policy::Reply;
 use super::{Connection, Due, Task, Watch};
 use crate::proxy::GatewayError;
 use crate::telemetry::Guard;
+use crate::telemetry::facts::Facts;
 
 /// What an exchange waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,21 @@ impl From<Cut> for GatewayError {
     }
 }
 
+impl Cut {
+    /// As metrics and the access log call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Cut::Connect => "connect",
+            Cut::FirstByte => "first_byte",
+            Cut::Idle => "idle",
+            Cut::Request => "request",
+            Cut::ClientBody => "client_body",
+            Cut::BodyBroken => "body_broken",
+            Cut::Refused => "body_refused",
+        }
+    }
+}
+
 /// One exchange, as far as others must know of it.
 pub(crate) struct Exchange {
     pub(crate) connection: Rc<Connection>,
@@ -89,6 +105,8 @@ pub(crate) struct Exchange {
     pub(crate) route: Cell<Option<Id>>,
     /// What the caller proved itself with.
     pub(crate) credential: Cell<Option<Id>>,
+    /// What is noted of it for metrics and the access log.
+    pub(crate) facts: Facts,
 }
 
 impl Exchange {
@@ -262,6 +280,7 @@ impl Underway {
             refusal: RefCell::default(),
             route: Cell::new(None),
             credential: Cell::new(None),
+            facts: Facts::default(),
         });
         let key = connection.watch.exchanges.borrow_mut().insert(exchange.clone());
         Underway { exchange, key }

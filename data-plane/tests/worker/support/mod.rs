@@ -18,13 +18,16 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::node::Edge;
-use tidegate_data_plane::telemetry::Cells;
+use tidegate_data_plane::telemetry::access_log::AccessLog;
+use tidegate_data_plane::telemetry::{Cells, Sums};
 use tidegate_data_plane::{Connector, Parts, Pressure, Worker};
 use tidegate_model::{Authority, Change, Id, Instant, Kind, State};
 use tidegate_policy::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, LimitSpec, Reading, Registry, Settled, Take, TakeOutcome,
 };
 use tidegate_snapshot::{Live, Revisions, Snapshot};
+use tidegate_telemetry::Exposition;
+use tidegate_testkit::metrics::Metrics;
 use tokio::io::DuplexStream;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -56,6 +59,7 @@ pub(crate) struct Gateway {
     pub(crate) cells: Arc<Cells>,
     pub(crate) live: Arc<Live>,
     pub(crate) pressure: Arc<Pressure>,
+    sums: Sums,
 }
 
 impl Gateway {
@@ -66,6 +70,13 @@ impl Gateway {
 
     pub(crate) fn with_limits(resources: &[Change], limits: Limits) -> Self {
         Self::with_parts(resources, |parts| parts.limits = limits)
+    }
+
+    pub(crate) fn with_log(resources: &[Change], limits: Limits, log: Option<AccessLog>) -> Self {
+        Self::with_parts(resources, |parts| {
+            parts.limits = limits;
+            parts.access_log = log.map(|log| (log, "n1".into()));
+        })
     }
 
     /// With something else than what is usual.
@@ -81,14 +92,16 @@ impl Gateway {
             edge: Edge::default(),
             cells: cells.clone(),
             workers: 1,
+            access_log: None,
             pressure: Arc::new(Pressure::of(1000, &Limits::default())),
         };
         change(&mut parts);
         let pressure = parts.pressure.clone();
+        let sums = Sums::new(vec![cells.clone()], &parts.limits);
         let worker = Worker::new(parts, net.clone());
         let swept = worker.clone();
         spawn_local(async move { swept.sweep().await });
-        Gateway { worker, net, cells, live, pressure }
+        Gateway { worker, net, cells, live, pressure, sums }
     }
 
     /// One service at `up:80`, taken by every path, and its target.
@@ -96,6 +109,13 @@ impl Gateway {
         let gateway = Gateway::new(&[service("api", json!({ "url": "http://up" })), route("all", "api", json!({}))]);
         let upstream = gateway.net.upstream("up:80");
         (gateway, upstream)
+    }
+
+    /// What is told to Prometheus.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut out = Exposition::default();
+        self.sums.write(&mut out, &self.live.current());
+        Metrics::read(&out.into_text()).unwrap()
     }
 
     /// Other resources from now on.

@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 
 use super::{HeaderStyle, Per};
 use crate::{
-    Answer, Ask, Blame, Decision, LimitSpec, Policy, Quota, Reply, RequestContext, RequestHead, ResponseHead, Take,
-    TakeOutcome, Verdict,
+    Answer, Ask, Blame, Decision, LimitOutcome, LimitSpec, Policy, Quota, Reply, RequestContext, RequestHead,
+    ResponseHead, Take, TakeOutcome, Verdict,
 };
 
 pub(super) struct Limiter {
@@ -39,6 +39,11 @@ impl Limiter {
     }
 
     fn decide(outcome: TakeOutcome, cx: &mut RequestContext, limits: &[(Per, Arc<LimitSpec>)]) -> Decision {
+        cx.limited = Some(match outcome {
+            TakeOutcome::Taken(_) => LimitOutcome::Admitted,
+            TakeOutcome::Denied(_) => LimitOutcome::Refused,
+            TakeOutcome::Unavailable { .. } => LimitOutcome::Undecided,
+        });
         match outcome {
             TakeOutcome::Taken(quotas) => {
                 cx.quotas = quotas;
