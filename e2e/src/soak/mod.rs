@@ -55,7 +55,7 @@ pub const SOAKS: &[(&str, &str)] = &[
     ("big-body", "10 GB up and down in constant memory"),
     ("idle-stalled", "idle and stalled connections while others are served"),
     ("floods", "attacks on HTTP/1 and HTTP/2 in bounded memory while others are served"),
-    ("streams", "event streams for minutes in constant memory"),
+    ("streams", "event streams, WebSockets and gRPC calls for minutes in constant memory"),
 ];
 
 /// Runs one. What does not hold is the error.
