@@ -14,6 +14,11 @@ async fn nodes_restart_one_by_one_and_no_request_fails() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_hands_over_its_sockets_and_no_request_fails() -> Result<()> {
+    small("hand-over").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_body_passes_in_constant_memory() -> Result<()> {
     small("big-body").await
 }

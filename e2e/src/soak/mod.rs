@@ -3,6 +3,7 @@
 
 mod big_body;
 mod floods;
+mod hand_over;
 mod idle_stalled;
 mod plain_h1;
 mod rolling_restart;
@@ -52,6 +53,7 @@ impl Size {
 /// Name and what it shows.
 pub const SOAKS: &[(&str, &str)] = &[
     ("rolling-restart", "nodes restart one by one behind a balancer under constant load; no request fails"),
+    ("hand-over", "a node hands its sockets to the next process under constant load; no request fails"),
     ("big-body", "10 GB up and down in constant memory"),
     ("idle-stalled", "idle and stalled connections while others are served"),
     ("floods", "attacks on HTTP/1 and HTTP/2 in bounded memory while others are served"),
@@ -62,6 +64,7 @@ pub const SOAKS: &[(&str, &str)] = &[
 pub async fn run(name: &str, size: Size) -> Result<Report> {
     match name {
         "rolling-restart" => rolling_restart::run(size).await,
+        "hand-over" => hand_over::run(size).await,
         "big-body" => big_body::run(size).await,
         "idle-stalled" => idle_stalled::run(size).await,
         "floods" => floods::run(size).await,
