@@ -18,7 +18,7 @@ const IDLE_MAX_KIB: f64 = 24.0;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) async fn run(size: Size) -> Result<Report> {
-    let (idle, stalled, requests) = size.pick((400, 40, 400), (5_000, 200, 20_000));
+    let (idle, stalled, requests) = size.pick((200, 24, 200), (5_000, 200, 20_000));
     // both sides of a connection, and those to the API behind
     raise_file_limit(2 * (idle + stalled) as u64 + 1_000);
     let (api, mut gateway) = (Endless::start().await?, Standalone::start().await?);
