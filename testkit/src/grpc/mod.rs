@@ -15,7 +15,7 @@ pub const ASKED_FOR: &str = "asked for, ä";
 
 /// Messages, server and client, generated.
 #[expect(missing_docs, reason = "the .proto file documents them")]
-#[expect(clippy::allow_attributes, clippy::derive_partial_eq_without_eq, reason = "generated")]
+#[expect(clippy::allow_attributes, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("tidegate.test.v1");
 }
