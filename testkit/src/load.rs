@@ -53,6 +53,8 @@ pub struct Outcome {
     pub failures: Vec<String>,
     /// The longest that a passed request took, its connection included.
     pub slowest: Duration,
+    /// What 99 of 100 passed requests did not exceed.
+    pub p99: Duration,
 }
 
 /// How many failures are told.
@@ -72,7 +74,7 @@ struct Met {
     stop: AtomicBool,
     passed: AtomicU64,
     failed: AtomicU64,
-    slowest_us: AtomicU64,
+    took_us: Mutex<Vec<u32>>,
     failures: Mutex<Vec<String>>,
 }
 
@@ -111,11 +113,17 @@ impl Load {
     pub async fn end(mut self) -> Outcome {
         self.met.stop.store(true, Ordering::Relaxed);
         while self.callers.join_next().await.is_some() {}
+        let mut took = std::mem::take(&mut *self.met.took_us.lock());
+        took.sort_unstable();
+        let at = |place: Option<usize>| {
+            Duration::from_micros(place.and_then(|at| took.get(at)).copied().unwrap_or_default().into())
+        };
         Outcome {
             passed: self.passed(),
             failed: self.failed(),
             failures: self.met.failures.lock().clone(),
-            slowest: Duration::from_micros(self.met.slowest_us.load(Ordering::Relaxed)),
+            slowest: at(took.len().checked_sub(1)),
+            p99: at(Some(took.len() * 99 / 100)),
         }
     }
 }
@@ -135,8 +143,7 @@ async fn call(plan: Arc<Plan>, number: u32, met: Arc<Met>) {
         match asked.context("no answer in time").and_then(|asked| asked) {
             Ok(()) => {
                 met.passed.fetch_add(1, Ordering::Relaxed);
-                let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                met.slowest_us.fetch_max(took, Ordering::Relaxed);
+                met.took_us.lock().push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
             }
             Err(error) => {
                 kept = None;

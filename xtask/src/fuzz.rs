@@ -147,7 +147,7 @@ fn summary(log: &str) -> String {
 }
 
 /// A list for a message.
-pub(crate) fn listed(names: &[(&str, &str)]) -> String {
+fn listed(names: &[(&str, &str)]) -> String {
     names.iter().map(|(name, what)| format!("\n  {name}  {what}")).collect()
 }
 

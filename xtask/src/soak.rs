@@ -1,14 +1,15 @@
-//! `soak`: long runs against a cluster.
+//! `soak`: the long runs of `e2e/src/soak`, on binaries as fast as those that run for real.
 
 use anyhow::{Result, bail};
 
-/// Name and what it shows.
-const SOAKS: &[(&str, &str)] = &[];
+use crate::shell::{cargo, command, run, target};
 
 pub(crate) fn soak(arguments: &[String]) -> Result<()> {
-    match arguments.first() {
-        Some(name) => bail!("there is no soak `{name}`; there are {}", crate::fuzz::listed(SOAKS)),
-        None => println!("soaks: {}", crate::fuzz::listed(SOAKS)),
+    if let Some(flag) = arguments.iter().find(|word| word.starts_with('-')) {
+        bail!("`{flag}` is not a flag of `soak`: ./dev soak [name]...");
     }
-    Ok(())
+    run(command(&cargo(), &["build", "--release", "--locked", "-p", "tidegate", "-p", "tidegate-e2e", "--bins"]))?;
+    let mut soak = command(&target().join("release/soak").to_string_lossy(), &[]);
+    soak.args(arguments);
+    run(soak)
 }
