@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::Method;
 use smallvec::SmallVec;
-use tidegate_model::Id;
 
 use super::Requested;
 use super::node::Place;
@@ -94,7 +93,7 @@ impl Entry {
     }
 
     /// What is smaller goes first, of routes at places of one rank. A route that takes any path has none.
-    pub(super) fn order(&self) -> (Reverse<i32>, Reverse<usize>, bool, Reverse<usize>, Reverse<usize>, Id, u8) {
+    pub(super) fn order(&self) -> impl Ord + use<> {
         let route = &*self.route;
         (
             Reverse(self.priority),
