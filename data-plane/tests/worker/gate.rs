@@ -195,10 +195,14 @@ fn what_is_no_http_is_refused_in_the_same_words_and_counted() {
         let reply = client.reply().await;
         assert_eq!((reply.status(), &*reply.code(), reply.header("connection")), (400, "head_invalid", Some("close")));
         assert!(client.rest().await.is_empty());
-        assert_eq!(
-            (gateway.cells.requests[2].get(), gateway.cells.requests[4].get(), gateway.cells.replies[0].get()),
-            (2, 1, 1)
-        );
+        let told = gateway.metrics();
+        for (series, count) in [
+            (r#"tidegate_requests_total{status="2xx"}"#, 2.0),
+            (r#"tidegate_requests_total{status="4xx"}"#, 1.0),
+            (r#"tidegate_gateway_replies_total{code="head_invalid",blame="downstream"}"#, 1.0),
+        ] {
+            assert_eq!(told.value(series), Some(count), "{series}");
+        }
     });
 }
 
