@@ -1000,6 +1000,28 @@ export interface components {
             /** @description For people. */
             detail: string;
         };
+        /**
+         * @description A header that a request must or must not have. One of `exact`, `present` and `regex`. Where it is repeated, any of its
+         *     values may fit.
+         */
+        HeaderMatch: {
+            /**
+             * Format: header-name
+             * @description Its name; capitals do not matter.
+             * @example x-tenant
+             */
+            name: string;
+            /** @description It has this value. */
+            exact?: string;
+            /** @description Whether it must be there (`true`) or must not (`false`), whatever its value. */
+            present?: boolean;
+            /**
+             * Format: pattern
+             * @description Its whole value fits this regular expression.
+             * @example ^/v[0-9]+/(?<item>[^/]+)$
+             */
+            regex?: string;
+        };
         /** @description A JoinToken that was issued just now. */
         IssuedJoinToken: {
             /**
@@ -1174,6 +1196,10 @@ export interface components {
             path?: components["schemas"]["Paths"];
             /** @description Any of these methods. Absent: any method. */
             methods?: string[];
+            /** @description All of these headers. */
+            headers?: components["schemas"]["HeaderMatch"][];
+            /** @description All of these parameters of the query. */
+            query?: components["schemas"]["QueryMatch"][];
         };
         /** @description What a control plane is a part of. */
         Mode: "standalone" | "cluster";
@@ -1360,6 +1386,20 @@ export interface components {
              * @example /orders
              */
             exact: string;
+        } | {
+            /**
+             * Format: path-template
+             * @description An absolute path; `{name}` takes one segment, `{*name}` at the end takes the rest.
+             * @example /orders/{id}/items/{*rest}
+             */
+            template: string;
+        } | {
+            /**
+             * Format: pattern
+             * @description A regular expression (syntax of Rust's `regex`: no look-around, no back-references) that fits the whole.
+             * @example ^/v[0-9]+/(?<item>[^/]+)$
+             */
+            regex: string;
         };
         /** @description One path to match, or several. */
         Paths: components["schemas"]["PathMatch"] | components["schemas"]["PathMatch"][];
@@ -1477,8 +1517,59 @@ export interface components {
         };
         /** @description What the targets of a service speak. */
         Protocol: "http1" | "h2c";
+        /**
+         * @description A parameter that a query must or must not have. One of `exact`, `present` and `regex`. Name and value are compared
+         *     decoded (`%20` and `+` are a space); where it is repeated, any of its values may fit.
+         */
+        QueryMatch: {
+            /** @description Its name, decoded. */
+            name: string;
+            /** @description It has this value, decoded. */
+            exact?: string;
+            /** @description Whether it must be there (`true`) or must not (`false`), whatever its value. */
+            present?: boolean;
+            /**
+             * Format: pattern
+             * @description Its whole value, decoded, fits this regular expression.
+             * @example ^/v[0-9]+/(?<item>[^/]+)$
+             */
+            regex?: string;
+        };
         /** @description Why a node did not confirm. */
         Reason: "behind" | "rejected" | "silent";
+        /** @description Where callers are sent. What is not given stays as in the request; without scheme, host and port only the path is told. */
+        Redirect: {
+            /**
+             * @description 301 and 308 are for good, 302 and 307 for now; 307 and 308 keep the method; 303 makes it GET. Default: 302.
+             * @enum {integer}
+             */
+            status?: 301 | 302 | 303 | 307 | 308 | null;
+            /** @description Default: the one that the caller uses. */
+            scheme?: components["schemas"]["RedirectScheme"];
+            /**
+             * Format: host-port
+             * @description Default: the host that the caller asked for.
+             * @example api.example.com
+             */
+            host?: string;
+            /**
+             * Format: uint16
+             * @description Default: the scheme's own.
+             */
+            port?: number;
+            /**
+             * Format: capture-path
+             * @description `{name}` stands for what a `template` or `regex` captured. Default: the path of the request.
+             * @example /v2/items/{id}
+             */
+            path?: string;
+            /** @description Whether the query of the request stays, byte for byte. Default: `keep`. */
+            query?: components["schemas"]["RedirectQuery"];
+        };
+        /** @description What becomes of the query in a redirect. */
+        RedirectQuery: "keep" | "drop";
+        /** @description The scheme of a redirect. */
+        RedirectScheme: "http" | "https";
         /** @description What one revision changed. */
         Revision: {
             /** Format: uint64 */
@@ -1517,9 +1608,25 @@ export interface components {
             applied: string[];
             behind: string[];
         };
+        /** @description What a request is called upstream. */
+        Rewrite: {
+            /**
+             * Format: capture-path
+             * @description The path that takes the place of the request's; `{name}` stands for what a `template` or `regex` captured. The
+             *     service's own path is put in front, the query stays.
+             * @example /v2/items/{id}
+             */
+            path?: string;
+            /**
+             * Format: host-port
+             * @description What the API sees as Host, whatever the service says.
+             * @example api.example.com
+             */
+            host?: string;
+        };
         /** @description What an operator may do. */
         Role: "viewer" | "admin";
-        /** @description A match that leads to a service. */
+        /** @description A match that leads to a service, or elsewhere. */
         Route: {
             /**
              * Format: uuid
@@ -1530,13 +1637,22 @@ export interface components {
             name: string;
             /**
              * Format: reference
-             * @description The service that answers.
+             * @description The service that answers. Either this or `redirect`.
              */
-            service: string;
+            service?: string;
+            /** @description Where callers are sent instead. Either this or `service`. The route's policies act before it. */
+            redirect?: components["schemas"]["Redirect"];
             /** @description Which requests it takes. Absent: all of them. */
             match?: components["schemas"]["Match"];
             /** @description Whether the prefix that matched is taken off before the path goes upstream. Default: false. */
             strip_prefix?: boolean;
+            /** @description What the request is called upstream. */
+            rewrite?: components["schemas"]["Rewrite"];
+            /**
+             * @description Whether paths with a `;` are taken. Servers disagree on what one means: some cut off what follows it in a segment, so
+             *     that they see another path than the gateway. Default: false, and such a request is refused with 400.
+             */
+            allow_path_parameters?: boolean;
             /**
              * Format: int32
              * @description Goes before every other rule of precedence: of two routes that match, the higher one wins. Default: 0.
@@ -1567,13 +1683,22 @@ export interface components {
             name?: string;
             /**
              * Format: reference
-             * @description The service that answers.
+             * @description The service that answers. Either this or `redirect`.
              */
-            service: string;
+            service?: string;
+            /** @description Where callers are sent instead. Either this or `service`. The route's policies act before it. */
+            redirect?: components["schemas"]["Redirect"];
             /** @description Which requests it takes. Absent: all of them. */
             match?: components["schemas"]["Match"];
             /** @description Whether the prefix that matched is taken off before the path goes upstream. Default: false. */
             strip_prefix?: boolean;
+            /** @description What the request is called upstream. */
+            rewrite?: components["schemas"]["Rewrite"];
+            /**
+             * @description Whether paths with a `;` are taken. Servers disagree on what one means: some cut off what follows it in a segment, so
+             *     that they see another path than the gateway. Default: false, and such a request is refused with 400.
+             */
+            allow_path_parameters?: boolean;
             /**
              * Format: int32
              * @description Goes before every other rule of precedence: of two routes that match, the higher one wins. Default: 0.

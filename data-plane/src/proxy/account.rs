@@ -144,7 +144,11 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         user_agent: seen.and_then(|seen| seen.user_agent.as_ref()),
         route: visit.route.as_ref().map(|route| {
             let compiled = &route.compiled;
-            Routed { route: &compiled.name, id: compiled.facts.route, service: compiled.service().map(|service| &*service.name) }
+            Routed {
+                route: &compiled.name,
+                id: compiled.facts.route,
+                service: compiled.service().map(|service| &*service.name),
+            }
         }),
         consumer: consumer.map(|consumer| &*consumer.name),
         credential: cx.and_then(|cx| cx.principal.credential),
