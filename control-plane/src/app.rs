@@ -218,7 +218,7 @@ async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<
     std::fs::create_dir_all(folder).with_context(|| format!("the data folder `{}`", folder.display()))?;
     let key = SecretKey::load_or_make(&config.secret_key_file)?;
     let Some(store) = open_store(&config.database_url, shutdown).await? else { return Ok(None) };
-    let (store, store_figures) = Measured::new(store);
+    let (store, store_figures) = Measured::of(store);
     let ClusterSecrets { authority, data_key } = ClusterSecrets::settle(&*store, &key).await?;
     let data_key = Arc::new(data_key);
     let changes = Changes::load(store.clone(), Registry::standard(), data_key.clone(), Bounds::default()).await?;

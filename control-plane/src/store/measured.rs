@@ -53,8 +53,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// This one.
-    pub fn new(store: Arc<dyn Store>) -> (Arc<dyn Store>, Arc<StoreFigures>) {
+    /// Measures the calls of this one.
+    pub fn of(store: Arc<dyn Store>) -> (Arc<dyn Store>, Arc<StoreFigures>) {
         let figures = Arc::<StoreFigures>::default();
         (Arc::new(Measured { store, figures: figures.clone() }), figures)
     }

@@ -3,7 +3,7 @@
 //! Labels are bounded: so many of each kind have series of their own, those that came first; the rest is one series, `_other`.
 //! What was deleted leaves after a while, or as soon as its name goes to another.
 //!
-//! Invariant: while a series is told it never goes backwards: what a worker lets go of stays in its sum.
+//! Invariant: while a series is told it never goes backwards: a worker keeps its cells until the ledger has let go of them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -16,7 +16,7 @@ use tidegate_snapshot::Snapshot;
 use tokio::time::Instant;
 
 use super::cells::Cells;
-use super::series::{ROUTE, SERVICE, Series, TARGET, TARGET_IDLE};
+use super::series::{ROUTE, SERVICE, Series, TARGET};
 use crate::limits::Limits;
 
 /// What a series is called that stands for all that have none of their own.
@@ -82,8 +82,6 @@ struct Entry<K, const N: usize> {
     has_own: bool,
     /// One for each worker that met it.
     series: Vec<Arc<Series<K, N>>>,
-    /// What was counted in series that workers let go of.
-    before: [u64; N],
     gone_since: Option<Instant>,
 }
 
@@ -107,7 +105,6 @@ impl<K: Clone + Eq + Hash, const N: usize> Part<K, N> {
         }
         let mut gone = Vec::new();
         for (key, entry) in &mut self.known {
-            entry.fold();
             match labels_of(key) {
                 Some(labels) => (entry.labels, entry.gone_since) = (labels, None),
                 None => {
@@ -131,14 +128,7 @@ impl<K: Clone + Eq + Hash, const N: usize> Part<K, N> {
                 self.own += usize::from(has_own);
                 self.next += 1;
                 let labels = ("".into(), "".into());
-                place.insert(Entry {
-                    order: self.next,
-                    labels,
-                    has_own,
-                    series: Vec::new(),
-                    before: [0; N],
-                    gone_since: None,
-                })
+                place.insert(Entry { order: self.next, labels, has_own, series: Vec::new(), gone_since: None })
             }
         };
         entry.series.push(series);
@@ -193,26 +183,11 @@ impl<K: Clone + Eq + Hash, const N: usize> Part<K, N> {
 
 impl<K, const N: usize> Entry<K, N> {
     fn sum(&self) -> [u64; N] {
-        let mut sum = self.before;
+        let mut sum = [0; N];
         for series in &self.series {
             series.add_to(&mut sum);
         }
         sum
-    }
-
-    /// Takes over what is counted in series that no worker holds any more.
-    fn fold(&mut self) {
-        let before = &mut self.before;
-        self.series.retain(|series| {
-            let is_held = Arc::strong_count(series) > 1;
-            if !is_held {
-                series.add_to(before);
-            }
-            is_held
-        });
-        if N == TARGET {
-            before[TARGET_IDLE] = 0;
-        }
     }
 }
 

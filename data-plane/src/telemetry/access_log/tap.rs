@@ -71,7 +71,7 @@ impl Tap {
         dice ^= dice >> 7;
         dice ^= dice << 17;
         self.dice.set(dice);
-        (u128::from(dice) * u128::from(ALL) >> 64) < u128::from(self.terms.sample)
+        ((u128::from(dice) * u128::from(ALL)) >> 64) < u128::from(self.terms.sample)
     }
 }
 
