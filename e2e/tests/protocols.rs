@@ -33,7 +33,7 @@ async fn curl_reaches_nginx_by_each_protocol() -> Result<()> {
     for (flag, status, via) in [
         ("--http1.0", "HTTP/1.0 200", "1."),
         ("--http1.1", "HTTP/1.1 200", "1.1 tidegate"),
-        ("--http2-prior-knowledge", "HTTP/2 200", "2.0 tidegate"),
+        ("--http2-prior-knowledge", "HTTP/2 200", "2 tidegate"),
     ] {
         let told = curl(&[flag, &url])?;
         assert!(told.starts_with(status), "{flag}: {told}");

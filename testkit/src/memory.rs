@@ -33,8 +33,9 @@ mod tests {
         let (this, large) = (std::process::id(), 64 << 10);
         let before = rss_kib(this).unwrap();
         drop(std::hint::black_box(vec![1_u8; large << 10]));
-        assert!(peak_kib(this).unwrap() >= before + large as u64);
+        // the kernel counts pages in batches: half of it is enough to tell
+        assert!(peak_kib(this).unwrap() >= before + large as u64 / 2);
         forget_peak(this).unwrap();
-        assert!(peak_kib(this).unwrap() < before + large as u64);
+        assert!(peak_kib(this).unwrap() < before + large as u64 / 2);
     }
 }
