@@ -23,6 +23,7 @@ use tokio::task::spawn_local;
 use super::bare::{Held, Listened};
 use super::body::{Incoming, RequestBody, ResponseBody};
 use super::gate::Manner;
+use super::gathered::Gathered;
 use super::tunnel::Tunnel;
 use super::watch::{Connection, Endable, Task, Underway};
 use super::{Answer, Arrived, Asks, gate};
@@ -116,6 +117,7 @@ impl Server {
             let arrived = arrive(worker, connection, task, request);
             respond_owned(worker.clone(), arrived, upgrade)
         });
+        let (stream, gathered) = Gathered::pair(stream);
         let serving = http2::Builder::new(streams.clone())
             .max_concurrent_streams(limits.h2_streams_max)
             .initial_stream_window_size(limits.h2_stream_window_bytes)
@@ -135,7 +137,8 @@ impl Server {
                 told = true;
                 serving.as_mut().graceful_shutdown();
             }
-            serving.as_mut().poll(cx)
+            let polled = serving.as_mut().poll(cx);
+            gathered.after(polled, cx)
         });
         if let Err(error) = served.await {
             ended_early(worker, &error);

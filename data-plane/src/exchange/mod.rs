@@ -8,6 +8,7 @@
 mod bare;
 pub(crate) mod body;
 pub(crate) mod gate;
+mod gathered;
 pub(crate) mod grpc;
 pub(crate) mod h2_client;
 pub(crate) mod header_policy;

@@ -25,6 +25,7 @@ pub(crate) use self::receiving::Receiving;
 use self::sending::Sending;
 use self::tunnelling::Tunnelling;
 use super::body::{RequestBody, Stream};
+use super::gathered::Gathered;
 use super::header_policy::strip_answer;
 use super::hyper_client::Answer;
 use super::tunnel::Switched;
@@ -99,8 +100,10 @@ impl Opener {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let (stream, gathered) = Gathered::pair(stream);
         let (sender, mut connection) = self.builder.handshake(stream).await.ok()?;
-        let heard = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        let mut turn = move |cx: &mut Context<'_>| gathered.after(Pin::new(&mut connection).poll(cx), cx);
+        let heard = poll_fn(|cx| match turn(cx) {
             Poll::Ready(_) => Poll::Ready(false),
             Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(true),
             Poll::Pending => Poll::Pending,
@@ -109,7 +112,7 @@ impl Opener {
             return None;
         }
         let task = spawn_local(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = poll_fn(turn).await {
                 tracing::debug!(%error, "a connection to a target ended early: {error}");
             }
         });
