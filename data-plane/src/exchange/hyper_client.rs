@@ -1,6 +1,7 @@
 //! The side towards targets, by hyper: HTTP/1.1 over connections that are kept.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -184,23 +185,29 @@ impl Connection {
     }
 
     /// Sends a request; the answer's head comes back, its body streams.
-    pub(crate) async fn send(&mut self, head: RequestHead, body: RequestBody) -> Result<Answer, SendError> {
+    pub(crate) fn send(
+        &mut self,
+        head: RequestHead,
+        body: RequestBody,
+    ) -> impl Future<Output = Result<Answer, SendError>> + '_ {
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
         *request.uri_mut() = Uri::from(head.target);
         *request.headers_mut() = head.headers;
         self.meter.begins();
-        let sent = self.sender.try_send_request(request).await;
-        match sent {
-            Ok(response) => {
-                self.meter.ends();
-                answer(response)
+        let (sending, meter) = (self.sender.try_send_request(request), &self.meter);
+        async move {
+            match sending.await {
+                Ok(response) => {
+                    meter.ends();
+                    answer(response)
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(request) => Err(SendError::NotSent(Box::new(taken_back(request)))),
+                    None if error.error().is_parse() || meter.is_over() => Err(SendError::Invalid),
+                    None => Err(SendError::Lost),
+                },
             }
-            Err(mut error) => match error.take_message() {
-                Some(request) => Err(SendError::NotSent(Box::new(taken_back(request)))),
-                None if error.error().is_parse() || self.meter.is_over() => Err(SendError::Invalid),
-                None => Err(SendError::Lost),
-            },
         }
     }
 }

@@ -65,7 +65,7 @@ async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Re
     let body = body::towards_upstream(visit, &place, &mut head, body).await?;
     forward::prepare(visit, &place, service, &mut head, &body)?;
     let way = visit.way(&place, service);
-    match upstream::send(&way, head, body).await {
+    match upstream::send(&way, &mut Some((head, body))).await {
         Ok(forwarded) => Ok(forwarded),
         Err(error) => Err(visit.refusal_of_body().unwrap_or_else(|| error.into())),
     }

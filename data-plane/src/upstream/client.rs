@@ -72,18 +72,21 @@ pub(crate) struct Way<'a> {
     pub(crate) exchange: &'a Rc<Exchange>,
 }
 
+/// A request that was not sent yet, or came back. One place for all attempts: what is handed from future to future by value is
+/// copied by each, and makes all of them larger.
+pub(crate) type Unsent = Option<(RequestHead, RequestBody)>;
+
 /// Sends a request and waits for the head of the answer.
-pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) -> Result<Forwarded, GatewayError> {
-    let mut request = (head, body);
+pub(crate) async fn send(way: &Way<'_>, request: &mut Unsent) -> Result<Forwarded, GatewayError> {
     let mut tried = Tried::new();
     let mut error = GatewayError::NoTarget;
     while tried.len() < way.tries_max {
-        let Some(index) = way.balance.pick(&tried) else { break };
+        let (Some(index), Some((head, _))) = (way.balance.pick(&tried), request.as_mut()) else { break };
         tried.push(index);
         let (target, host) = way.balance.target(index);
         way.exchange.facts.tries(&target.series);
-        if way.host == HostHeader::Target || !request.0.headers.contains_key(HOST) {
-            request.0.headers.insert(HOST, host.clone());
+        if way.host == HostHeader::Target || !head.headers.contains_key(HOST) {
+            head.headers.insert(HOST, host.clone());
         }
         let attempted = match (way.upgrade, way.protocol) {
             (None, Protocol::Http1) => attempt(way, target, request).await,
@@ -93,7 +96,7 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
         };
         match attempted {
             Ok(forwarded) => return Ok(forwarded),
-            Err(Failed::Unreached(again, why)) => (request, error) = (*again, why),
+            Err(Failed::Unreached(why)) => error = why,
             Err(Failed::For(why)) => return Err(why),
         }
     }
@@ -101,8 +104,8 @@ pub(crate) async fn send(way: &Way<'_>, head: RequestHead, body: RequestBody) ->
 }
 
 pub(super) enum Failed {
-    /// The target was not reached: another may be.
-    Unreached(Box<(RequestHead, RequestBody)>, GatewayError),
+    /// The target was not reached, and the request is where it was: another may be.
+    Unreached(GatewayError),
     /// That is that.
     For(GatewayError),
 }
@@ -114,15 +117,14 @@ impl From<Cut> for Failed {
 }
 
 /// One target: over a kept connection if there is one, and over a new one if that was gone.
-async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, RequestBody)) -> Result<Forwarded, Failed> {
-    let mut request = request;
+async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: &mut Unsent) -> Result<Forwarded, Failed> {
     if let Some(lease) = way.exchange.unless_cut(target.kept()).await? {
-        let copy = may_be_repeated(&request).then(|| request.0.clone());
+        let copy = request.as_ref().filter(|(head, body)| may_be_repeated(head, body)).map(|(head, _)| head.clone());
         match over(way, lease, request).await? {
             Ok(forwarded) => return Ok(forwarded),
-            Err(SendError::NotSent(again)) => request = *again,
+            Err(SendError::NotSent(again)) => *request = Some(*again),
             Err(SendError::Lost) => match copy {
-                Some(head) => request = (head, RequestBody::Empty),
+                Some(head) => *request = Some((head, RequestBody::Empty)),
                 None => return Err(Failed::For(GatewayError::UpstreamReset)),
             },
             Err(SendError::Invalid) => return Err(Failed::For(GatewayError::UpstreamInvalid)),
@@ -130,11 +132,14 @@ async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: (RequestHead, Requ
     }
     let lease = match connected(way, target, way.dial.dial(&target.address)).await? {
         Ok(connection) => target.lease(connection),
-        Err(why) => return Err(Failed::Unreached(Box::new(request), why)),
+        Err(why) => return Err(Failed::Unreached(why)),
     };
     match over(way, lease, request).await? {
         Ok(forwarded) => Ok(forwarded),
-        Err(SendError::NotSent(again)) => Err(Failed::Unreached(again, GatewayError::UpstreamReset)),
+        Err(SendError::NotSent(again)) => {
+            *request = Some(*again);
+            Err(Failed::Unreached(GatewayError::UpstreamReset))
+        }
         Err(SendError::Lost) => Err(Failed::For(GatewayError::UpstreamReset)),
         Err(SendError::Invalid) => Err(Failed::For(GatewayError::UpstreamInvalid)),
     }
@@ -165,13 +170,11 @@ pub(super) async fn connected<T>(
 }
 
 /// Sends it over a connection.
-async fn over(
-    way: &Way<'_>,
-    mut lease: Single,
-    (head, body): (RequestHead, RequestBody),
-) -> Result<Result<Forwarded, SendError>, Cut> {
+async fn over(way: &Way<'_>, mut lease: Single, request: &mut Unsent) -> Result<Result<Forwarded, SendError>, Cut> {
+    let Some((head, body)) = request.take() else { return Ok(Err(SendError::Lost)) };
     wait_for_target(way, &body);
-    let sent = way.exchange.unless_cut(lease.connection.send(head, body)).await;
+    let sending = lease.connection.send(head, body);
+    let sent = way.exchange.unless_cut(sending).await;
     // the body says why before the connection does
     if let Some(cut) = way.exchange.is_cut() {
         return Err(cut);
@@ -192,7 +195,7 @@ pub(super) fn wait_for_target(way: &Way<'_>, body: &RequestBody) {
     }
 }
 
-pub(super) fn may_be_repeated((head, body): &(RequestHead, RequestBody)) -> bool {
+pub(super) fn may_be_repeated(head: &RequestHead, body: &RequestBody) -> bool {
     let idempotent = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
     idempotent && body.is_empty()
 }

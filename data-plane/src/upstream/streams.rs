@@ -5,9 +5,7 @@
 
 use std::rc::Rc;
 
-use tidegate_policy::RequestHead;
-
-use super::client::{Failed, Forwarded, Way, may_be_repeated, wait_for_target};
+use super::client::{Failed, Forwarded, Unsent, Way, may_be_repeated, wait_for_target};
 use super::multiplexed::{self, Slot, Unreached};
 use super::pool::{Lease, Target};
 use crate::exchange::body::RequestBody;
@@ -16,17 +14,16 @@ use crate::exchange::watch::{Cut, Phase};
 use crate::proxy::GatewayError;
 
 /// Sends a request over a stream to this target.
-pub(super) async fn attempt(
-    way: &Way<'_>,
-    target: &Rc<Target>,
-    request: (RequestHead, RequestBody),
-) -> Result<Forwarded, Failed> {
-    let repeatable = may_be_repeated(&request);
-    let (head, mut body) = request;
+pub(super) async fn attempt(way: &Way<'_>, target: &Rc<Target>, request: &mut Unsent) -> Result<Forwarded, Failed> {
+    let Some((head, mut body)) = request.take() else { return Err(Failed::For(GatewayError::UpstreamReset)) };
+    let repeatable = may_be_repeated(&head, &body);
     for _ in 0..=way.refusals_max {
         let slot = match slot(way, target).await? {
             Ok(slot) => slot,
-            Err(why) => return Err(Failed::Unreached(Box::new((head, body)), why)),
+            Err(why) => {
+                *request = Some((head, body));
+                return Err(Failed::Unreached(why));
+            }
         };
         wait_for_target(way, &body);
         let sent = way.exchange.unless_cut(slot.connection().send(head.clone(), body)).await;

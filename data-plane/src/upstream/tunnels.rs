@@ -8,9 +8,9 @@ use std::rc::Rc;
 use http::StatusCode;
 use http::header::{CONNECTION, UPGRADE};
 use tidegate_model::Protocol;
-use tidegate_policy::{RequestHead, ResponseHead};
+use tidegate_policy::ResponseHead;
 
-use super::client::{Failed, Forwarded, Way, connected};
+use super::client::{Failed, Forwarded, Unsent, Way, connected};
 use super::pool::{Lease, Target};
 use super::streams;
 use crate::exchange::body::{RequestBody, Stream};
@@ -24,16 +24,19 @@ use crate::proxy::GatewayError;
 pub(super) async fn attempt(
     way: &Way<'_>,
     target: &Rc<Target>,
-    request: (RequestHead, RequestBody),
+    request: &mut Unsent,
     upgrade: Upgrade,
 ) -> Result<Forwarded, Failed> {
-    let (mut head, _) = request;
+    let Some((mut head, _)) = request.take() else { return Err(Failed::For(GatewayError::UpstreamReset)) };
     let key = head.headers.get(&websocket::KEY).cloned();
     let forwarded = match way.protocol {
         Protocol::Http1 => {
             let fresh = match connected(way, target, way.dial.dial_to_switch(&target.address)).await? {
                 Ok(fresh) => fresh,
-                Err(why) => return Err(Failed::Unreached(Box::new((head, RequestBody::Empty)), why)),
+                Err(why) => {
+                    *request = Some((head, RequestBody::Empty));
+                    return Err(Failed::Unreached(why));
+                }
             };
             if upgrade == Upgrade::Connect {
                 head.headers.insert(websocket::KEY.clone(), websocket::new_key());
@@ -50,7 +53,10 @@ pub(super) async fn attempt(
         Protocol::H2c => {
             let slot = match streams::slot(way, target).await? {
                 Ok(slot) => slot,
-                Err(why) => return Err(Failed::Unreached(Box::new((head, RequestBody::Empty)), why)),
+                Err(why) => {
+                    *request = Some((head, RequestBody::Empty));
+                    return Err(Failed::Unreached(why));
+                }
             };
             head.headers.remove(&websocket::KEY);
             way.exchange.enter(Phase::FirstByte, way.patience.first_byte);
