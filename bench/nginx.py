@@ -1,4 +1,4 @@
-"""nginx, told to do what Tidegate does: forwarded headers, request ids, kept upstream connections, time-outs (its own defaults)."""
+"""nginx, told to do what Tidegate does: forwarded headers, Via, request and trace ids, kept upstream connections, time-outs (its own defaults)."""
 
 CONFIG = """
 daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.error warn; worker_processes 1;
@@ -13,7 +13,8 @@ http {{
     listen 127.0.0.1:{port}{protocol} backlog=4096;
     proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $proxy_host;
     proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
-    proxy_set_header Via "$server_protocol nginx"; proxy_set_header X-Request-Id $request_id; add_header X-Request-Id $request_id;
+    proxy_set_header X-Forwarded-Port $server_port; proxy_set_header traceparent "00-$request_id-0000000000000001-00";
+    proxy_set_header Via "$server_protocol nginx"; proxy_set_header X-Request-Id $request_id; add_header X-Request-Id $request_id; add_header Via "1.1 nginx";
     {server}
   }}
 }}

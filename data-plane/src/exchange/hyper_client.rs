@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{Incoming, RequestBody, Stream};
 use super::header_policy::strip_answer;
+use super::small_write::poll_write_pieces;
 use super::switching::Fresh;
 use super::tunnel::Io;
 use crate::edge::via;
@@ -140,7 +141,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        poll_write_pieces(&mut self.stream, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

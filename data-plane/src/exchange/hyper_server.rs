@@ -59,7 +59,8 @@ impl Server {
         let (tunnel, held) = (Cell::new(None), Held::new(connection));
         let service = service_fn(|request| {
             let arrived = arrive(worker, connection, connection.task.clone(), request);
-            async {
+            // boxed: hyper keeps room for it as long as the connection stands
+            Box::pin(async {
                 let mut response = respond(worker, arrived, &tunnel, &held).await;
                 if connection.is_closing()
                     && let Ok(response) = &mut response
@@ -69,7 +70,7 @@ impl Server {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 response
-            }
+            })
         });
         let stream = Listened { stream, held: &held };
         let mut serving = self.h1.serve_connection(TokioIo::new(stream), service);

@@ -15,6 +15,7 @@ pub(crate) mod header_policy;
 pub(crate) mod host;
 pub(crate) mod hyper_client;
 pub(crate) mod hyper_server;
+pub(crate) mod small_write;
 pub(crate) mod switching;
 mod trailers;
 pub(crate) mod tunnel;

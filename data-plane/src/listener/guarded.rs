@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::frames::{Frame, Frames};
 use super::proxy_protocol::{self, Parsed};
+use crate::exchange::small_write::poll_write_pieces;
 use crate::exchange::watch::Connection;
 
 /// What an HTTP/2 connection begins with.
@@ -138,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = poll_write_pieces(&mut self.stream, cx, bufs);
         self.tell_writing(&written);
         written
     }
