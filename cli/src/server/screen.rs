@@ -8,7 +8,7 @@ use tidegate_control_plane::app;
 use tidegate_data_plane::node;
 use tracing::info;
 
-use crate::settings::{DATA_DIR, JOIN_TOKEN_OUT, LOG_FORMAT, OPERATOR_TOKEN_FILE, Settings};
+use crate::settings::{ACCESS_LOG, DATA_DIR, JOIN_TOKEN_OUT, LOG_FORMAT, OPERATOR_TOKEN_FILE, Settings};
 
 pub(super) fn standalone(settings: &Settings, admin: &app::Ready, node: &node::Ready) {
     let (proxy, status, admin_url) = (url("http", node.proxy), url("http", node.status), admin_url(admin));
@@ -114,11 +114,18 @@ impl Screen {
 
     /// For people. Who reads JSON lines finds the same in the log.
     fn show(&self, settings: &Settings) {
-        let mut out = std::io::stdout().lock();
-        if out.is_terminal() || settings.text(&LOG_FORMAT) == Some("text") {
-            // nobody may be there to read it
-            drop(writeln!(out, "{}", self.text).and_then(|()| out.flush()));
+        let out = std::io::stdout();
+        if !out.is_terminal() && settings.text(&LOG_FORMAT) != Some("text") {
+            return;
         }
+        // nobody may be there to read it
+        drop(if settings.text(&ACCESS_LOG) == Some("stdout") {
+            // which is for lines of JSON then
+            writeln!(std::io::stderr(), "{}", self.text)
+        } else {
+            let mut out = out.lock();
+            writeln!(out, "{}", self.text).and_then(|()| out.flush())
+        });
     }
 }
 

@@ -69,6 +69,21 @@ fn a_file_that_was_moved_away_is_opened_anew_and_nothing_is_lost() {
 }
 
 #[test]
+fn standard_output_that_takes_the_lines_holds_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("stdout");
+    let mut command = standalone(dir.path());
+    command.args(["--access-log", "stdout", "--log-format", "text"]);
+    let mut server = Server::start_with(&mut command, std::fs::File::create(&file).unwrap().into());
+    let proxy = address(&server.wait_for("ready: the gateway at http"), "the gateway at http://");
+    server.wait_for("Try next");
+    get(&proxy, "/one");
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+    assert_eq!(paths(&file), ["/one"]);
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_holds_nothing_up() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");

@@ -22,8 +22,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// With this for its standard output.
+    pub(crate) fn start_with(command: &mut Command, stdout: Stdio) -> Self {
         let mut child =
-            command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary was built for this test");
+            command.stderr(Stdio::piped()).stdout(stdout).spawn().expect("the binary was built for this test");
         let lines = read(child.stderr.take().expect("it is piped"));
         Server { child, lines }
     }
