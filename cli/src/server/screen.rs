@@ -22,7 +22,7 @@ pub(super) fn standalone(settings: &Settings, admin: &app::Ready, node: &node::R
     text.row("Data", &settings.path(&DATA_DIR).display().to_string(), "");
     text.token(&token_file, admin.first_token.as_deref());
     text.tour(&proxy, &admin_url, &token_file);
-    text.show(settings);
+    text.show(settings, Beside::of(settings));
 }
 
 pub(super) fn control_plane(settings: &Settings, admin: &app::Ready) {
@@ -46,7 +46,7 @@ pub(super) fn control_plane(settings: &Settings, admin: &app::Ready) {
         "  {} data-plane --control-plane {stream} --join-token-file {join_token} --data-dir ./node-1",
         me()
     ));
-    text.show(settings);
+    text.show(settings, Beside::Nothing);
 }
 
 pub(super) fn data_plane(settings: &Settings, node: &node::Ready) {
@@ -56,7 +56,21 @@ pub(super) fn data_plane(settings: &Settings, node: &node::Ready) {
     text.row("Gateway", &proxy, "what callers use");
     text.row("Node", &status, "/readyz /metrics /status");
     text.row("Data", &settings.path(&DATA_DIR).display().to_string(), "");
-    text.show(settings);
+    text.show(settings, Beside::of(settings));
+}
+
+/// What else goes to standard output.
+#[derive(PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    AccessLog,
+}
+
+impl Beside {
+    /// Of a server that is a node.
+    fn of(settings: &Settings) -> Self {
+        if settings.text(&ACCESS_LOG) == Some("stdout") { Beside::AccessLog } else { Beside::Nothing }
+    }
 }
 
 struct Screen {
@@ -113,13 +127,13 @@ impl Screen {
     }
 
     /// For people. Who reads JSON lines finds the same in the log.
-    fn show(&self, settings: &Settings) {
+    fn show(&self, settings: &Settings, beside: Beside) {
         let out = std::io::stdout();
         if !out.is_terminal() && settings.text(&LOG_FORMAT) != Some("text") {
             return;
         }
         // nobody may be there to read it
-        drop(if settings.text(&ACCESS_LOG) == Some("stdout") {
+        drop(if beside == Beside::AccessLog {
             // which is for lines of JSON then
             writeln!(std::io::stderr(), "{}", self.text)
         } else {
