@@ -293,6 +293,10 @@ impl Directory for Known {
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
         self.0.consumer(id)
     }
+
+    fn group_name(&self, id: Id) -> Option<Arc<str>> {
+        self.0.group_name(id)
+    }
 }
 
 struct Reaching(Arc<OverlayMap>);

@@ -36,7 +36,7 @@ pub(super) fn document(kind: Kind, text: &str, config: &GatewayConfig) -> Value 
             }
         }
     }
-    visit_all_secrets(kind, &mut document, Registry::standard(), &mut |secret| {
+    visit_all_secrets(kind, &mut document, &Registry::standard(), &mut |secret| {
         let Value::String(text) = secret else { return };
         *text = mask(text);
     });

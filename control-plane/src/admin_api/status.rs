@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tidegate_model::{Id, Kind};
-use tidegate_policy::{AnyKind, Attachment, KindInfo, Phase};
+use tidegate_policy::{AnyKind, Attachment, KindInfo, Phase, Registry};
 
 use super::answer::{Answer, Fault};
 use super::call::Call;
@@ -90,14 +90,14 @@ async fn read(call: Call) -> Result<Answer, Fault> {
 async fn policy_kinds(call: Call) -> Result<Answer, Fault> {
     let registry = call.api.changes.registry();
     let kinds = registry.names().filter_map(|name| registry.get(name));
-    let data: Vec<PolicyKind> = kinds.map(describe).collect();
+    let data: Vec<PolicyKind> = kinds.map(|kind| describe(kind, registry)).collect();
     Ok(Answer::ok(json!({ "data": data, "next": null })))
 }
 
-fn describe(kind: &'static dyn AnyKind) -> PolicyKind {
+fn describe(kind: &'static dyn AnyKind, registry: &Registry) -> PolicyKind {
     let KindInfo { name, title, summary, by_principal, page, .. } = kind.info();
     let example = example(page);
-    let built = kind.build(&example, &Attachment { policy: Id::new(uuid::Uuid::nil()) });
+    let built = kind.build(&example, &Attachment { policy: Id::new(uuid::Uuid::nil()), registry });
     let phase = built.map_or(Phase::Transform, |built| built.phase);
     let mut scopes = vec!["global", "service", "route"];
     if by_principal {
@@ -126,8 +126,10 @@ mod tests {
 
     #[test]
     fn every_kind_has_an_example_that_builds() {
+        let registry = &Registry::standard();
         for kind in tidegate_policy::kinds() {
-            let built = kind.build(&example(kind.info().page), &Attachment { policy: Id::new(uuid::Uuid::nil()) });
+            let attachment = Attachment { policy: Id::new(uuid::Uuid::nil()), registry };
+            let built = kind.build(&example(kind.info().page), &attachment);
             assert!(built.is_ok(), "{}", kind.info().name);
         }
     }

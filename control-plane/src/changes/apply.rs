@@ -24,7 +24,7 @@ pub(super) struct Given<'a> {
     /// Now.
     pub(super) at: Instant,
     /// The policy kinds, whose configs may hold secrets.
-    pub(super) registry: Registry,
+    pub(super) registry: &'a Registry,
     /// Makes what is stored of what an operator wrote as a secret.
     pub(super) seal: &'a (dyn Fn(&str) -> String + Sync),
 }
@@ -392,7 +392,7 @@ fn stored_document(resource: &Resource) -> Value {
     document
 }
 
-fn secrets_of(resource: &Resource, registry: Registry) -> Vec<String> {
+fn secrets_of(resource: &Resource, registry: &Registry) -> Vec<String> {
     let mut found = Vec::new();
     visit_all_secrets(resource.kind(), &mut stored(resource), registry, &mut |secret| {
         found.extend(secret.as_str().map(str::to_owned));
@@ -401,7 +401,7 @@ fn secrets_of(resource: &Resource, registry: Registry) -> Vec<String> {
 }
 
 /// Visits the secrets of a document, those of a policy's config too.
-pub fn visit_all_secrets(kind: Kind, document: &mut Value, registry: Registry, visit: &mut dyn FnMut(&mut Value)) {
+pub fn visit_all_secrets(kind: Kind, document: &mut Value, registry: &Registry, visit: &mut dyn FnMut(&mut Value)) {
     visit_document_secrets(kind, document, visit);
     if kind != Kind::Policy {
         return;

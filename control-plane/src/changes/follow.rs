@@ -106,7 +106,7 @@ impl Inner {
     }
 
     async fn reload_held(&self, why: &str) -> Result<(), StoreError> {
-        let (folded, problems) = Folded::from_loaded(&self.store.load().await?, self.registry);
+        let (folded, problems) = Folded::from_loaded(&self.store.load().await?, self.registry.clone());
         error!(config.revision = folded.revision(), "the configuration was read anew: {why}");
         tell_problems(&folded, &problems);
         {

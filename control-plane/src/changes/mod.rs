@@ -102,7 +102,7 @@ impl Changes {
         data_key: Arc<DataKey>,
         bounds: Bounds,
     ) -> Result<Changes, StoreError> {
-        let (folded, problems) = Folded::from_loaded(&store.load().await?, registry);
+        let (folded, problems) = Folded::from_loaded(&store.load().await?, registry.clone());
         follow::tell_problems(&folded, &problems);
         let ring = RwLock::new(Ring::new(folded.position, bounds));
         Ok(Changes(Arc::new(Inner {
@@ -141,8 +141,8 @@ impl Changes {
     }
 
     /// The policy kinds that configurations are judged with.
-    pub fn registry(&self) -> Registry {
-        self.0.registry
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// Makes a set of changes, all of it in one revision, or nothing of it.
@@ -252,7 +252,7 @@ impl Inner {
             ids,
             revision: now.revision() + 1,
             at: Instant::from_millis(at),
-            registry: self.registry,
+            registry: &self.registry,
             seal: &|plain| self.stored_secret(plain),
         };
         let Plan { changes, effects } = apply(now.config(), set, &given)?;

@@ -217,14 +217,14 @@ type Places = [Option<tidegate_model::Position>; 2];
 fn boot(config: &Config, loaded: Loaded, status: &Status) -> (Snapshot, Places, [bool; 2]) {
     let Loaded { changes, at, .. } = loaded;
     if at.iter().all(Option::is_none) {
-        return (Snapshot::empty(config.registry), [None; 2], [false; 2]);
+        return (Snapshot::empty(config.registry.clone()), [None; 2], [false; 2]);
     }
     let revision = |class: tidegate_model::Class| at[class as usize].map_or(0, |(at, _)| at.revision);
     let revisions = tidegate_snapshot::Revisions {
         identity: revision(tidegate_model::Class::Identity),
         traffic: revision(tidegate_model::Class::Traffic),
     };
-    let (snapshot, problems) = Snapshot::compile(&changes, revisions, config.registry);
+    let (snapshot, problems) = Snapshot::compile(&changes, revisions, config.registry.clone());
     for problem in &problems {
         warn!("from disk: {problem}; what it would serve answers 503");
     }

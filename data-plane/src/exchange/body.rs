@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
-use tidegate_policy::BodyFilter;
+use tidegate_policy::{BodyFilter, Reply};
 
 use super::h2_client::Receiving;
 use super::watch::{Cut, Exchange, Phase};
@@ -136,10 +136,26 @@ impl RequestStream {
                 Poll::Ready(Some(Err(Cut::BodyBroken.into())))
             }
             None => {
+                let rest = self.ended();
                 self.is_done();
-                Poll::Ready(None)
+                match rest {
+                    Ok(rest) if rest.is_empty() => Poll::Ready(None),
+                    Ok(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
+                    Err(error) => Poll::Ready(Some(Err(error))),
+                }
             }
         }
+    }
+
+    /// What the policies have left to pass on at the end.
+    fn ended(&mut self) -> Result<Bytes, BodyError> {
+        end_of(&mut self.filters).map_err(|reply| self.refused(reply))
+    }
+
+    fn refused(&self, reply: Box<Reply>) -> BodyError {
+        *self.exchange.refusal.borrow_mut() = Some(reply);
+        self.exchange.cut(Cut::Refused);
+        Cut::Refused.into()
     }
 
     /// A piece goes on, once the policies have seen it.
@@ -151,12 +167,9 @@ impl RequestStream {
                 return Ok(frame.into_trailers().ok().and_then(trailers::passable).map(Frame::trailers));
             }
         };
-        for filter in &mut self.filters {
-            if let Err(reply) = filter.on_data(&mut data) {
-                *self.exchange.refusal.borrow_mut() = Some(reply);
-                self.exchange.cut(Cut::Refused);
-                return Err(Cut::Refused.into());
-            }
+        pass_on(&mut self.filters, &mut data).map_err(|reply| self.refused(reply))?;
+        if self.stream.is_end_stream() {
+            append(&mut data, self.ended()?);
         }
         self.exchange.request_bytes.set(self.exchange.request_bytes.get() + data.len() as u64);
         if self.stream.is_end_stream() {
@@ -218,6 +231,43 @@ impl Body for RequestBody {
     }
 }
 
+/// A piece passes each filter.
+fn pass_on(filters: &mut [Box<dyn BodyFilter>], data: &mut Bytes) -> Result<(), Box<Reply>> {
+    filters.iter_mut().try_for_each(|filter| filter.on_data(data))
+}
+
+/// What is left at the end: what one still has passes those behind it. Each is asked once.
+pub(crate) fn end_of(filters: &mut SmallVec<[Box<dyn BodyFilter>; 1]>) -> Result<Bytes, Box<Reply>> {
+    let mut rest = Bytes::new();
+    for mut filter in std::mem::take(filters) {
+        if !rest.is_empty() {
+            filter.on_data(&mut rest)?;
+        }
+        append(&mut rest, filter.on_end()?);
+    }
+    Ok(rest)
+}
+
+fn append(data: &mut Bytes, more: Bytes) {
+    if data.is_empty() {
+        *data = more;
+    } else if !more.is_empty() {
+        *data = [&data[..], &more[..]].concat().into();
+    }
+}
+
+/// All of a body passes filters at once.
+pub(crate) fn filter_whole(
+    filters: &mut SmallVec<[Box<dyn BodyFilter>; 1]>,
+    mut all: Bytes,
+) -> Result<Bytes, Box<Reply>> {
+    if !all.is_empty() {
+        pass_on(filters, &mut all)?;
+    }
+    append(&mut all, end_of(filters)?);
+    Ok(all)
+}
+
 /// What happens when an exchange is over.
 pub(crate) trait Ending {
     /// The caller got all of it, so many bytes of body; or not.
@@ -237,6 +287,8 @@ enum Source {
     Empty,
     Whole(Bytes),
     Stream(Stream, Flow),
+    /// All that is left to come.
+    Trailers(Box<http::HeaderMap>),
 }
 
 /// What a streaming reply is bound to.
@@ -247,6 +299,8 @@ pub(crate) struct Flow {
     pub(crate) client_write: u32,
     /// It answers a call by gRPC.
     pub(crate) grpc: bool,
+    /// Policies that look at each piece.
+    pub(crate) filters: SmallVec<[Box<dyn BodyFilter>; 1]>,
 }
 
 impl ResponseBody {
@@ -257,9 +311,11 @@ impl ResponseBody {
     }
 
     /// As it comes.
-    pub(crate) fn streaming(stream: Stream, flow: Flow, ending: Option<Box<dyn Ending>>) -> Self {
-        if stream.is_end_stream() {
-            return ResponseBody::whole(Bytes::new(), ending);
+    pub(crate) fn streaming(stream: Stream, mut flow: Flow, ending: Option<Box<dyn Ending>>) -> Self {
+        if stream.is_end_stream()
+            && let Ok(rest) = end_of(&mut flow.filters)
+        {
+            return ResponseBody::whole(rest, ending);
         }
         flow.exchange.enter(Phase::ClientTakes, flow.client_write);
         ResponseBody { from: Source::Stream(stream, flow), bytes: 0, ending }
@@ -290,15 +346,26 @@ impl ResponseBody {
         };
         match piece {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
+                Ok(mut data) => {
+                    let ended = stream.is_end_stream();
+                    if !flow.filters.is_empty() {
+                        let passed = pass_on(&mut flow.filters, &mut data);
+                        let rest =
+                            passed.and_then(|()| if ended { end_of(&mut flow.filters) } else { Ok(Bytes::new()) });
+                        let Ok(rest) = rest else { return self.refused() };
+                        append(&mut data, rest);
+                    }
                     self.bytes += data.len() as u64;
                     flow.exchange.enter(Phase::ClientTakes, flow.client_write);
-                    if stream.is_end_stream() {
+                    if ended {
                         self.from = Source::Empty;
                     }
                     Poll::Ready(Some(Ok(Frame::data(data))))
                 }
                 Err(frame) => {
+                    if !flow.filters.is_empty() {
+                        return self.trailers_behind(frame);
+                    }
                     self.from = Source::Empty;
                     Poll::Ready(frame.into_trailers().ok().and_then(trailers::passable).map(|t| Ok(Frame::trailers(t))))
                 }
@@ -309,10 +376,41 @@ impl ResponseBody {
                 Poll::Ready(Some(Err(error)))
             }
             None => {
+                let Ok(rest) = end_of(&mut flow.filters) else { return self.refused() };
                 self.from = Source::Empty;
-                Poll::Ready(None)
+                self.last(rest)
             }
         }
+    }
+
+    /// What the filters had left goes out behind the rest.
+    fn last(&mut self, rest: Bytes) -> Piece {
+        self.bytes += rest.len() as u64;
+        Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))))
+    }
+
+    /// Trailers came, and policies look at the body: what these have left goes out, and the trailers with the next turn.
+    fn trailers_behind(&mut self, frame: Frame<Bytes>) -> Piece {
+        let Source::Stream(_, flow) = &mut self.from else { return Poll::Ready(None) };
+        let Ok(rest) = end_of(&mut flow.filters) else { return self.refused() };
+        let trailers = frame.into_trailers().ok().and_then(trailers::passable);
+        self.from = trailers.map_or(Source::Empty, |trailers| Source::Trailers(Box::new(trailers)));
+        if rest.is_empty() { self.poll_trailers() } else { self.last(rest) }
+    }
+
+    fn poll_trailers(&mut self) -> Piece {
+        match std::mem::replace(&mut self.from, Source::Empty) {
+            Source::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// A policy refuses what it sees of a body whose head has gone out: it is cut.
+    fn refused(&mut self) -> Piece {
+        let Source::Stream(_, flow) = &self.from else { return Poll::Ready(None) };
+        flow.exchange.cut(Cut::Refused);
+        self.end(false);
+        Poll::Ready(Some(Err(Cut::Refused.into())))
     }
 }
 
@@ -325,6 +423,7 @@ impl Body for ResponseBody {
         match &mut this.from {
             Source::Empty => Poll::Ready(None),
             Source::Stream(..) => this.poll_stream(cx),
+            Source::Trailers(_) => this.poll_trailers(),
             Source::Whole(all) => {
                 let all = std::mem::take(all);
                 this.bytes = all.len() as u64;
@@ -342,7 +441,10 @@ impl Body for ResponseBody {
         match &self.from {
             Source::Empty => SizeHint::with_exact(0),
             Source::Whole(all) => SizeHint::with_exact(all.len() as u64),
-            Source::Stream(stream, _) => stream.size_hint(),
+            // filters may change what passes
+            Source::Stream(stream, flow) if flow.filters.is_empty() => stream.size_hint(),
+            Source::Stream(..) => SizeHint::new(),
+            Source::Trailers(_) => SizeHint::with_exact(0),
         }
     }
 }

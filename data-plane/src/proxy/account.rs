@@ -92,6 +92,9 @@ pub(super) fn close(visit: &mut Visit) {
     if let Some(limited) = visit.policed.as_ref().and_then(|policed| policed.cx.limited) {
         cells.limited[limited as usize].add(1);
     }
+    if let Some(policed) = &visit.policed {
+        policed.cx.shadowed.each(|shadowed| cells.shadowed.add(shadowed.by.kind));
+    }
     let reason = (!account.complete).then(|| reason(visit));
     if let Some(reason) = reason {
         cells.unfinished.add(reason);
@@ -155,6 +158,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         status: account.status,
         reply: account.reply,
         policy: account.refused_by.as_ref().map(|by| (&*by.policy, by.kind)),
+        shadowed: cx.map(|cx| &cx.shadowed),
         limit: cx.and_then(|cx| cx.limited).map(|limited| LIMIT_OUTCOMES[limited as usize]),
         quotas: cx.map_or(&[], |cx| &cx.quotas),
         target: target.as_ref().map(|target| target.address()),

@@ -5,13 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_LENGTH;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BodyFilter, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays, Principal,
-    Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead,
+    BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays,
+    Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
 };
 
+use crate::exchange::body::filter_whole;
 use crate::exchange::watch::Exchange;
 use crate::worker::{Route, View, Worker};
 
@@ -44,6 +47,7 @@ impl Policed {
             principal: Principal::default(),
             quotas: Quotas::new(),
             limited: None,
+            shadowed: ShadowLog::default(),
         };
         Box::new(Policed {
             route: route.clone(),
@@ -76,16 +80,26 @@ impl Policed {
         self.run.request_body_filters(&self.route.compiled.chain, head, &self.cx)
     }
 
+    pub(super) fn response_body_filters(&self, head: &ResponseHead) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
+        self.run.response_body_filters(&self.route.compiled.chain, head, &self.cx)
+    }
+
     pub(super) async fn on_response(&mut self, head: &mut ResponseHead) -> Result<(), Box<Reply>> {
         self.run.on_response(&self.route.compiled.chain, head, &mut self.cx).await
     }
 
-    pub(super) async fn on_response_body(
-        &mut self,
-        body: &mut Bytes,
-        head: &mut ResponseHead,
-    ) -> Result<(), Box<Reply>> {
-        self.run.on_response_body(&self.route.compiled.chain, body, head, &mut self.cx).await
+    /// All of a reply's body is there: those that want it whole see it first, then those that look at it as it passes.
+    pub(super) async fn sees_whole(&mut self, body: &mut Bytes, head: &mut ResponseHead) -> Result<(), Box<Reply>> {
+        let chain = &self.route.compiled.chain;
+        if matches!(self.run.needs(chain).response_body, BodyNeed::Buffer(_)) {
+            self.run.on_response_body(chain, body, head, &mut self.cx).await?;
+        }
+        let mut filters = self.response_body_filters(head);
+        if !filters.is_empty() {
+            *body = filter_whole(&mut filters, std::mem::take(body))?;
+        }
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        Ok(())
     }
 
     /// What is left to do may come after days: nothing of the snapshot is held for it but the route and its chain.
@@ -108,6 +122,10 @@ impl Directory for Nobody {
     }
 
     fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
+        None
+    }
+
+    fn group_name(&self, _: Id) -> Option<Arc<str>> {
         None
     }
 }

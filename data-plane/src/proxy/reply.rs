@@ -9,17 +9,21 @@ static PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json
 
 /// The head and the body.
 pub(super) fn write(reply: &Reply, id: &RequestId) -> (ResponseHead, Bytes) {
-    // where a caller is sent elsewhere, there is no problem to tell
-    let body = if reply.status.is_redirection() { String::new() } else { problem(reply, id) };
+    let (content_type, body) = match &reply.content {
+        Some(content) => (content.content_type.clone(), content.body.clone()),
+        // where a caller is sent elsewhere, there is no problem to tell
+        None if reply.status.is_redirection() => (None, Bytes::new()),
+        None => (Some(PROBLEM.clone()), problem(reply, id).into()),
+    };
     let mut headers = HeaderMap::with_capacity(8);
-    if !body.is_empty() {
-        headers.insert(CONTENT_TYPE, PROBLEM.clone());
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     for (name, value) in &reply.headers {
         headers.append(name, value.clone());
     }
-    (ResponseHead { status: reply.status, headers, origin: Origin::Gateway }, body.into())
+    (ResponseHead { status: reply.status, headers, origin: Origin::Gateway }, body)
 }
 
 fn problem(reply: &Reply, id: &RequestId) -> String {

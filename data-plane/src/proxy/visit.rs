@@ -192,17 +192,18 @@ impl Visit {
             drop(lease);
             return self.whole_reply(*reply);
         }
-        let bodiless = self.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let BodyNeed::Buffer(max) = policed.needs().response_body else {
-            return self.passes(head, answer.body, lease);
-        };
+        let bodiless = self.is_bodiless(&head);
+        let Some(policed) = &mut self.policed else { return self.passes(head, answer.body, lease) };
         if bodiless || matches!(lease, Lease::Tunnel { .. }) {
             return self.passes(head, answer.body, lease);
         }
+        let BodyNeed::Buffer(max) = policed.needs().response_body else {
+            return self.passes(head, answer.body, lease);
+        };
         let route = self.route.as_ref().expect("an upstream answers for a route");
         let whole = body::whole_answer(self.underway.exchange(), answer.body, route.patience.idle, max).await;
         let refused = match whole {
-            Ok(mut all) => match policed.on_response_body(&mut all, &mut head).await {
+            Ok(mut all) => match policed.sees_whole(&mut all, &mut head).await {
                 Ok(()) => {
                     self.give_back(lease);
                     head.headers.remove(TRAILER);
@@ -224,9 +225,10 @@ impl Visit {
         if let Some(policed) = &mut self.policed {
             self.underway.exchange().enter(Phase::Gateway, 0);
             let seen = match policed.on_response(&mut head).await {
-                Ok(()) if matches!(policed.needs().response_body, BodyNeed::Buffer(_)) => {
-                    policed.on_response_body(&mut all, &mut head).await
-                }
+                Ok(()) if !self.is_head && !all.is_empty() => match policed.needs().response_body {
+                    BodyNeed::None => Ok(()),
+                    _ => policed.sees_whole(&mut all, &mut head).await,
+                },
                 seen => seen,
             };
             if let Err(other) = seen {
@@ -281,11 +283,20 @@ impl Visit {
         let idle = self.route.as_ref().map_or(0, |route| route.patience.idle);
         let client_write = self.worker.client_write();
         let grpc = self.asks.grpc;
+        let filters = match &self.policed {
+            Some(policed) if !self.is_bodiless(&head) => policed.response_body_filters(&head),
+            _ => Default::default(),
+        };
         let streaming = |exchange: &Rc<Exchange>, ending| {
-            let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write, grpc };
+            let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write, grpc, filters };
             ResponseBody::streaming(body, flow, ending)
         };
         self.finish(head, streaming, Some(lease))
+    }
+
+    /// Whether no body follows this head, whatever it says.
+    fn is_bodiless(&self, head: &ResponseHead) -> bool {
+        self.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 
     fn give_back(&self, lease: Lease) {

@@ -18,6 +18,8 @@ families! {
         UNFINISHED = Counter "tidegate_requests_unfinished_total" ["reason"];
         /// Requests that policies turned away, by the kind of the policy.
         REFUSALS = Counter "tidegate_policy_refusals_total" ["kind"];
+        /// Refusals of policies in shadow (`mode: shadow`), which did not take place, by the kind of the policy.
+        SHADOWED = Counter "tidegate_policy_shadow_refusals_total" ["kind"];
         /// Requests on which rate limits decided: `admitted`, `refused`, or `undecided` where the counters could not be reached and the limit says to refuse then.
         LIMITED = Counter "tidegate_limit_decisions_total" ["outcome"];
     }

@@ -14,9 +14,11 @@ pub struct Cells {
     /// Requests by the class of their status, at index status / 100; at 0 those that got none.
     pub requests: [Count; 6],
     /// Replies that the gateway made itself, by code and whose turn it is.
-    pub replies: Tally<(&'static str, Blame), 64>,
+    pub replies: Tally<(&'static str, Blame), 128>,
     /// Requests that policies turned away, by kind.
-    pub refusals: Tally<&'static str, 32>,
+    pub refusals: Tally<&'static str, 48>,
+    /// Requests that policies in shadow would have turned away, by kind.
+    pub shadowed: Tally<&'static str, 48>,
     /// Requests on which limits decided, by [`super::LimitOutcome`].
     pub limited: [Count; 3],
     /// Replies that were cut before their end.

@@ -49,6 +49,7 @@ pub(crate) fn workers(out: &mut Exposition, workers: &[Arc<Cells>], ledger: &mut
     }
     words(out, &metric::UNFINISHED, tally(workers.iter().flat_map(|cells| cells.unfinished.each())));
     words(out, &metric::REFUSALS, tally(workers.iter().flat_map(|cells| cells.refusals.each())));
+    words(out, &metric::SHADOWED, tally(workers.iter().flat_map(|cells| cells.shadowed.each())));
     let mut limited = out.family(&metric::LIMITED);
     for (outcome, name) in LIMIT_OUTCOMES.into_iter().enumerate() {
         limited.sample(&[name], workers.iter().map(|cells| cells.limited[outcome].get()).sum());

@@ -33,7 +33,7 @@ pub use gateway_config::{GatewayConfig, change_of};
 pub use kind::{Class, Id, InvalidId, InvalidName, Kind, Name, Reference, UnknownKind};
 pub use log::{Chain, Change, Delta, Digest, Position, State};
 pub use operator::{JoinToken, Node, Operator, OperatorToken, Role};
-pub use policy::{OnError, Policy, Scope};
+pub use policy::{Mode, OnError, Policy, Scope};
 pub use problem::{Problem, Problems, Subject};
 pub use resource::{AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_secrets};
 pub use route::{

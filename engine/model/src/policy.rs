@@ -23,6 +23,14 @@ pub struct Policy {
     /// Whether it acts. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Acts only where this condition in CEL holds: `request.method == "POST" && !("staff" in principal.groups)`. Before it is known
+    /// who calls, the principal is anonymous. Absent: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub when: Option<String>,
+    /// Whether it refuses, or only tells what it would have refused. Default: `enforce`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// What a request meets when the policy could not decide. Default: `deny`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,
@@ -66,6 +74,17 @@ pub enum OnError {
     Deny,
     /// It goes on as if the policy were not there.
     Skip,
+}
+
+/// Whether a policy refuses, or only tells what it would have refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// What it decides holds.
+    #[default]
+    Enforce,
+    /// It decides, counts and tells, and the request goes on. For kinds that decide and change nothing.
+    Shadow,
 }
 
 impl Scope {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
+use smallvec::SmallVec;
 
 use crate::{Blame, Link, PolicyError, Principal, Reply, RequestContext, RequestHead};
 
@@ -79,22 +80,55 @@ impl Combinator {
     /// # Errors
     /// The reply for who is refused.
     pub async fn run(&self, head: &mut RequestHead, cx: &mut RequestContext) -> Result<(), Box<Reply>> {
-        let found = self.decide(head, cx).await;
-        for (_, authenticator) in &self.members {
+        let mut acting = SmallVec::<[&Member; 4]>::new();
+        let mut undecided = Ok(());
+        for member in &self.members {
+            match member.0.applies(head, cx) {
+                Ok(true) => acting.push(member),
+                Ok(false) => {}
+                Err(reply) => undecided = Err(reply),
+            }
+        }
+        let found = match undecided {
+            Ok(()) => self.decide(&acting, head, cx).await,
+            Err(reply) => Err(reply),
+        };
+        for (_, authenticator) in acting.iter().filter(|(link, _)| !link.shadow) {
             authenticator.strip(head);
         }
         cx.principal = found?;
         Ok(())
     }
 
-    async fn decide(&self, head: &RequestHead, cx: &RequestContext) -> Result<Principal, Box<Reply>> {
+    async fn decide(
+        &self,
+        members: &[&Member],
+        head: &RequestHead,
+        cx: &RequestContext,
+    ) -> Result<Principal, Box<Reply>> {
         let mut principal = None;
         let mut unsure = None;
-        for (link, authenticator) in &self.members {
+        let mut enforced = false;
+        for (link, authenticator) in members {
             let found = match authenticator.authenticate(head, cx) {
                 AuthAnswer::Now(found) => found,
                 AuthAnswer::Later(asked) => asked.await,
             };
+            if link.shadow {
+                // who is found is known to what follows, which may be in shadow too; a refusal is only told
+                let refusal = match found {
+                    Authentication::Principal(found) => {
+                        principal = principal.or(Some(*found));
+                        continue;
+                    }
+                    Authentication::NoCredentials => self.missing(),
+                    Authentication::Invalid(refusal) => self.refused(refusal),
+                    Authentication::CannotDecide(error) => link.cannot_decide(&error),
+                };
+                cx.shadowed.note(link, &refusal);
+                continue;
+            }
+            enforced = true;
             match (found, self.combination) {
                 (Authentication::Principal(found), Combination::AllOf) => principal = Some(*found),
                 (Authentication::Principal(found), _) => return Ok(*found),
@@ -113,6 +147,7 @@ impl Combinator {
         match (principal, unsure, self.combination) {
             (Some(principal), ..) => Ok(principal),
             (None, Some(reply), _) => Err(Box::new(reply)),
+            (None, None, _) if !enforced => Ok(Principal::default()),
             (None, None, Combination::Optional) => Ok(Principal::default()),
             (None, None, _) => Err(Box::new(self.missing())),
         }

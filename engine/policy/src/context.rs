@@ -1,16 +1,17 @@
 //! What is known of a request beside its head.
 
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use smallvec::SmallVec;
 use tidegate_model::Id;
 
-use crate::{Captures, Directory, Ports, Quotas};
+use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply};
 
 /// One request on its way: lives on its worker and never leaves it.
 pub struct RequestContext {
@@ -32,6 +33,48 @@ pub struct RequestContext {
     pub quotas: Quotas,
     /// What limits decided, if any did.
     pub limited: Option<LimitOutcome>,
+    /// What policies in shadow would have refused.
+    pub shadowed: ShadowLog,
+}
+
+/// What policies in shadow would have refused. Nothing is allocated until one would.
+#[derive(Debug, Clone, Default)]
+pub struct ShadowLog(OnceCell<Rc<RefCell<Vec<Shadowed>>>>);
+
+/// A refusal that did not take place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadowed {
+    /// The policy, and its kind.
+    pub by: RefusedBy,
+    /// The status that the caller would have got.
+    pub status: StatusCode,
+    /// The code of the reply.
+    pub code: &'static str,
+}
+
+impl ShadowLog {
+    /// Opens it for one that may note something later.
+    pub(crate) fn share(&self) -> Rc<RefCell<Vec<Shadowed>>> {
+        self.0.get_or_init(Rc::default).clone()
+    }
+
+    pub(crate) fn note(&self, link: &Link, reply: &Reply) {
+        self.share().borrow_mut().push(Shadowed::new(link, reply));
+    }
+
+    /// Looks at each.
+    pub fn each(&self, mut look: impl FnMut(&Shadowed)) {
+        if let Some(all) = self.0.get() {
+            all.borrow().iter().for_each(&mut look);
+        }
+    }
+}
+
+impl Shadowed {
+    pub(crate) fn new(link: &Link, reply: &Reply) -> Self {
+        let by = RefusedBy { kind: link.kind, policy: link.name.clone() };
+        Shadowed { by, status: reply.status, code: reply.code }
+    }
 }
 
 /// What limits decided.
@@ -116,6 +159,8 @@ pub struct Principal {
     pub subject: Subject,
     /// What it proved itself with, if that is a resource of ours.
     pub credential: Option<Id>,
+    /// Groups that a token says it is in, beside those of the consumer.
+    pub groups: SmallVec<[Id; 2]>,
     /// What it may do, as the credential says.
     pub scopes: SmallVec<[Box<str>; 2]>,
     /// What a token said of it.
@@ -141,6 +186,17 @@ impl Principal {
             Subject::Consumer(consumer) => Some(consumer),
             Subject::Anonymous | Subject::External(_) => None,
         }
+    }
+
+    /// All the groups that it is in.
+    pub fn groups(&self) -> impl Iterator<Item = Id> + '_ {
+        let own = self.consumer().map_or(&[][..], |consumer| &consumer.groups);
+        own.iter().chain(&self.groups).copied()
+    }
+
+    /// Whether it is in a group.
+    pub fn in_group(&self, group: Id) -> bool {
+        self.groups().any(|own| own == group)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tidegate_model::schema::{decode, schema_of};
 use tidegate_model::{Id, Problem};
 
-use crate::{Authenticator, Policy, Reply};
+use crate::{Authenticator, Policy, Registry, Reply, Secrets};
 
 /// Where in a request's way a policy acts. What follows [`Phase::Authenticate`] may differ by principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -52,6 +52,8 @@ pub struct KindInfo {
     pub combine: Combine,
     /// Whether it may be scoped to a consumer or a group.
     pub by_principal: bool,
+    /// Whether it decides on requests and changes nothing of what passes, so that it may run in shadow.
+    pub decides: bool,
     /// The user's page, in Markdown; each JSON block in it is a config that builds (a test sees to it).
     pub page: &'static str,
 }
@@ -103,11 +105,19 @@ impl Needs {
 
 /// Looks at a body while it streams.
 pub trait BodyFilter {
-    /// One piece; may be changed.
+    /// One piece; may be changed, also to nothing.
     ///
     /// # Errors
     /// The reply, if nothing was sent yet; else the exchange is cut.
     fn on_data(&mut self, data: &mut Bytes) -> Result<(), Box<Reply>>;
+
+    /// The body came to its end; what is left to pass on. Not called for one that is cut off.
+    ///
+    /// # Errors
+    /// As those of [`BodyFilter::on_data`].
+    fn on_end(&mut self) -> Result<Bytes, Box<Reply>> {
+        Ok(Bytes::new())
+    }
 }
 
 /// What a policy does.
@@ -130,11 +140,20 @@ pub struct Built {
     pub needs: Needs,
 }
 
-/// Which policy is being built.
-#[derive(Debug, Clone, Copy)]
-pub struct Attachment {
+/// Which policy is being built, and with what at hand.
+#[derive(Clone, Copy)]
+pub struct Attachment<'a> {
     /// The policy resource.
     pub policy: Id,
+    /// The kinds there are, for those that are made of others.
+    pub registry: &'a Registry,
+}
+
+impl Attachment<'_> {
+    /// Opens the secrets of its config.
+    pub fn secrets(&self) -> &dyn Secrets {
+        self.registry.secrets()
+    }
 }
 
 /// What each room gives.
@@ -149,7 +168,7 @@ pub trait PolicyKind: Send + Sync + 'static {
     ///
     /// # Errors
     /// All that is wrong, with pointers into the config.
-    fn build(config: Self::Config, attachment: &Attachment) -> Result<Built, Vec<Problem>>;
+    fn build(config: Self::Config, attachment: &Attachment<'_>) -> Result<Built, Vec<Problem>>;
 }
 
 /// A kind, whatever its config.
@@ -164,7 +183,7 @@ pub trait AnyKind: Send + Sync {
     ///
     /// # Errors
     /// All that is wrong, with pointers into the config.
-    fn build(&self, config: &Map<String, Value>, attachment: &Attachment) -> Result<Built, Vec<Problem>>;
+    fn build(&self, config: &Map<String, Value>, attachment: &Attachment<'_>) -> Result<Built, Vec<Problem>>;
 }
 
 /// A [`PolicyKind`] as [`AnyKind`]: what a room puts into the registry.
@@ -195,7 +214,7 @@ impl<K: PolicyKind> AnyKind for Typed<K> {
         self.schema.get_or_init(schema_of::<K::Config>)
     }
 
-    fn build(&self, config: &Map<String, Value>, attachment: &Attachment) -> Result<Built, Vec<Problem>> {
+    fn build(&self, config: &Map<String, Value>, attachment: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
         let config = decode::<K::Config>(self.schema(), &Value::Object(config.clone()))?;
         K::build(config, attachment)
     }

@@ -11,6 +11,7 @@ mod authenticate;
 mod captures;
 mod chain;
 mod context;
+pub mod expression;
 mod head;
 pub mod key_auth;
 mod kind;
@@ -19,23 +20,27 @@ pub mod rate_limit;
 mod registry;
 mod reply;
 pub mod request_size;
+mod secrets;
 #[cfg(test)]
 mod testing;
 
 pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
-pub use context::{ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, Subject};
+pub use context::{
+    ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
+};
 pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
 pub use ports::{
     Ask, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss, Ports, Quota,
-    Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED,
+    Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
 };
 pub use registry::{Registry, kinds};
-pub use reply::{Blame, RefusedBy, Reply};
+pub use reply::{Blame, Content, RefusedBy, Reply};
+pub use secrets::{SecretError, Secrets};
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -97,6 +102,12 @@ pub trait Policy: Send + Sync + 'static {
 
     /// Looks at a body while it streams, for those that asked for [`BodyNeed::Stream`].
     fn request_body_filter(&self, _head: &RequestHead, _cx: &RequestContext) -> Option<Box<dyn BodyFilter>> {
+        None
+    }
+
+    /// Looks at a reply's body while it streams, once its head stands, for those that asked for [`BodyNeed::Stream`] of it. Who
+    /// changes its length takes `Content-Length` off in [`Policy::on_response`].
+    fn response_body_filter(&self, _head: &ResponseHead, _cx: &RequestContext) -> Option<Box<dyn BodyFilter>> {
         None
     }
 

@@ -1,7 +1,7 @@
 //! What policies may ask the world: small traits that nodes supply, and that answer at once where the control plane explains.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -37,6 +37,28 @@ pub trait Compute: Send + Sync {
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> LocalBoxFuture<'static, Result<(), ComputeBusy>>;
 }
 
+/// Runs work on the compute pool and gives what comes of it.
+///
+/// # Errors
+/// [`ComputeBusy`] when the queue is full.
+pub fn computed<T: Send + 'static>(
+    compute: &dyn Compute,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> LocalBoxFuture<'static, Result<T, ComputeBusy>> {
+    let done = Arc::new(Mutex::new(None));
+    let place = done.clone();
+    let running = compute.run(Box::new(move || {
+        let came = work();
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(came);
+    }));
+    Box::pin(async move {
+        running.await?;
+        let came = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // nothing came: the work panicked, which the pool counts
+        came.ok_or(ComputeBusy)
+    })
+}
+
 /// The queue of the compute pool is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the compute pool is full")]
@@ -48,6 +70,8 @@ pub trait Directory {
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch>;
     /// A consumer.
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
+    /// What a group is called.
+    fn group_name(&self, id: Id) -> Option<Arc<str>>;
 }
 
 /// A credential that was found.

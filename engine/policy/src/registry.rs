@@ -1,5 +1,8 @@
 //! The kinds there are: one line each.
 
+use std::sync::Arc;
+
+use crate::secrets::{NoSecrets, Secrets};
 use crate::{AnyKind, Typed};
 
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
@@ -13,28 +16,41 @@ pub fn kinds() -> &'static [&'static dyn AnyKind] {
     &KINDS
 }
 
-/// The kinds that a snapshot is compiled with.
-#[derive(Clone, Copy)]
-pub struct Registry(&'static [&'static dyn AnyKind]);
+/// What a snapshot is compiled with: the kinds, and what opens their secrets.
+#[derive(Clone)]
+pub struct Registry {
+    kinds: &'static [&'static dyn AnyKind],
+    secrets: Arc<dyn Secrets>,
+}
 
 impl Registry {
     /// All the kinds of this build.
     pub fn standard() -> Self {
-        Registry(kinds())
+        Registry::of(kinds())
     }
 
     /// Only these: for tests.
-    pub const fn of(kinds: &'static [&'static dyn AnyKind]) -> Self {
-        Registry(kinds)
+    pub fn of(kinds: &'static [&'static dyn AnyKind]) -> Self {
+        Registry { kinds, secrets: Arc::new(NoSecrets) }
+    }
+
+    /// With what opens secrets; without it, none is opened.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Arc<dyn Secrets>) -> Self {
+        Registry { secrets, ..self }
+    }
+
+    pub(crate) fn secrets(&self) -> &dyn Secrets {
+        &*self.secrets
     }
 
     /// A kind by its name.
     pub fn get(&self, name: &str) -> Option<&'static dyn AnyKind> {
-        self.0.iter().copied().find(|kind| kind.info().name == name)
+        self.kinds.iter().copied().find(|kind| kind.info().name == name)
     }
 
     /// The names there are.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.iter().map(|kind| kind.info().name)
+        self.kinds.iter().map(|kind| kind.info().name)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
@@ -42,8 +43,19 @@ pub struct Reply {
     pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     /// Members of the problem document beside those of every reply, as JSON text of an object's inside: `"a":1,"b":2`.
     pub members: Option<Box<str>>,
+    /// What it says in place of a problem document.
+    pub content: Option<Box<Content>>,
     /// The policy that turned the request away, if one did. The chain says so.
     pub refused_by: Option<Box<RefusedBy>>,
+}
+
+/// A body of a reply's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// What it is; a `Content-Type` among the headers of the reply is not needed then.
+    pub content_type: Option<HeaderValue>,
+    /// All of it.
+    pub body: Bytes,
 }
 
 /// A policy that turned a request away.
@@ -58,7 +70,22 @@ pub struct RefusedBy {
 impl Reply {
     /// A reply with this status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>, blame: Blame) -> Self {
-        Reply { status, code, detail: detail.into(), blame, headers: SmallVec::new(), members: None, refused_by: None }
+        Reply {
+            status,
+            code,
+            detail: detail.into(),
+            blame,
+            headers: SmallVec::new(),
+            members: None,
+            content: None,
+            refused_by: None,
+        }
+    }
+
+    /// With a body of its own.
+    #[must_use]
+    pub fn with_content(self, content: Content) -> Self {
+        Reply { content: Some(Box::new(content)), ..self }
     }
 
     /// With one more header.

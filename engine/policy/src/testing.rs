@@ -103,6 +103,10 @@ impl Directory for MapDirectory {
     fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
         None
     }
+
+    fn group_name(&self, _: Id) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// One policy and one request.
@@ -132,7 +136,8 @@ pub(crate) fn problems(kind: &str, config: &Value) -> Vec<Problem> {
 
 fn try_build(kind: &str, config: &Value) -> Result<Built, Vec<Problem>> {
     let kind = Registry::standard().get(kind).expect("a kind");
-    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1) })
+    let registry = Registry::standard();
+    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1), registry: &registry })
 }
 
 fn chain_of(kind: &'static str, config: &Value) -> Chain {
@@ -143,6 +148,8 @@ fn chain_of(kind: &'static str, config: &Value) -> Chain {
         combine: Combine::Replace,
         specificity: 0,
         on_error: OnError::Deny,
+        when: None,
+        shadow: false,
         built: build(kind, config),
     };
     Chain::new(vec![Arc::new(link)])
@@ -162,6 +169,7 @@ impl Bench {
             principal: Principal::default(),
             quotas: Default::default(),
             limited: None,
+            shadowed: Default::default(),
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };

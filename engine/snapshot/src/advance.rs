@@ -141,7 +141,7 @@ impl Step<'_> {
     }
 
     fn policy(&mut self, resource: &Resource, policy: &Policy) -> Option<crate::attachments::Attached> {
-        let problems = match attach(self.next.registry, resource, policy) {
+        let problems = match attach(&self.next.registry, resource, policy) {
             Ok(attached) => match self.next.attachments.rival(&attached) {
                 None => return Some(attached),
                 Some(rival) => {

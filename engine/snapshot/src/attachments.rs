@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
 use smallvec::SmallVec;
-use tidegate_model::{Id, Policy, Problem, Problems, Resource, Scope};
+use tidegate_model::{Id, Mode, Policy, Problem, Problems, Resource, Scope};
+use tidegate_policy::expression::{Condition, Names};
 use tidegate_policy::{
     Answer, Attachment, Behaviour, Blame, Built, Combine, Link, Needs, Overlays, Phase, Principal, Registry, Reply,
-    RequestContext, RequestHead, RouteFacts, Subject,
+    RequestContext, RequestHead, RouteFacts,
 };
 
 /// How specific a scope is; of a kind that replaces, the highest wins. Who comes before where: consumer 6, group 3,
@@ -59,9 +60,8 @@ impl Overlays for OverlayMap {
         if self.0.is_empty() {
             return found;
         }
-        let Subject::Consumer(consumer) = &principal.subject else { return found };
-        for who in std::iter::once(&consumer.id).chain(&consumer.groups) {
-            for (place, link) in self.0.get(who).into_iter().flat_map(OrdMap::values) {
+        for who in principal.consumer().map(|consumer| consumer.id).into_iter().chain(principal.groups()) {
+            for (place, link) in self.0.get(&who).into_iter().flat_map(OrdMap::values) {
                 let reaches = match place {
                     Place::Everywhere => true,
                     Place::Service(id) => Some(*id) == route.service,
@@ -155,7 +155,7 @@ impl Attachments {
 }
 
 /// Builds a policy.
-pub(crate) fn attach(registry: Registry, resource: &Resource, policy: &Policy) -> Result<Attached, Vec<Problem>> {
+pub(crate) fn attach(registry: &Registry, resource: &Resource, policy: &Policy) -> Result<Attached, Vec<Problem>> {
     let mut problems = Problems::new();
     let Some(kind) = registry.get(&policy.kind) else {
         let known: Vec<String> = registry.names().map(|name| format!("`{name}`")).collect();
@@ -166,7 +166,7 @@ pub(crate) fn attach(registry: Registry, resource: &Resource, policy: &Policy) -
         );
         return Err(problems.into_vec());
     };
-    let built = match kind.build(&policy.config, &Attachment { policy: resource.id }) {
+    let built = match kind.build(&policy.config, &Attachment { policy: resource.id, registry }) {
         Ok(built) => Some(built),
         Err(found) => {
             problems.within("config", |p| p.extend(found));
@@ -183,6 +183,15 @@ pub(crate) fn attach(registry: Registry, resource: &Resource, policy: &Policy) -
             format!("`{}` acts here before it is known who calls, so it can't be scoped to a {field}", info.name);
         problems.within("scope", |p| p.add_at(field, "invalid_scope", detail));
     }
+    let when = policy.when.as_deref().and_then(|when| {
+        let read = Condition::compile(when, Names::REQUEST);
+        read.map_err(|problem| problems.add_at("when", "invalid_expression", problem.to_string())).ok()
+    });
+    let shadow = policy.mode == Some(Mode::Shadow);
+    if shadow && !info.decides {
+        let detail = format!("`{}` changes what passes, so it can't run in shadow; use `enabled` or `when`", info.name);
+        problems.add_at("mode", "invalid_value", detail);
+    }
     let Some(built) = built else { return Err(problems.into_vec()) };
     let attached = Attached {
         spot: spot(scope),
@@ -193,6 +202,8 @@ pub(crate) fn attach(registry: Registry, resource: &Resource, policy: &Policy) -
             combine: info.combine,
             specificity: specificity(scope),
             on_error: policy.on_error.unwrap_or_default(),
+            when,
+            shadow,
             built,
         }),
     };
@@ -214,6 +225,8 @@ pub(crate) fn attach_closed(policy: Id, name: &str, scope: &Scope) -> Attached {
         combine: Combine::All,
         specificity: specificity(scope),
         on_error: tidegate_model::OnError::Deny,
+        when: None,
+        shadow: false,
         built,
     };
     Attached { spot: spot(scope), link: Arc::new(link) }

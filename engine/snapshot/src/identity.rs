@@ -20,6 +20,8 @@ pub struct Identity {
     /// Empty until there is a credential, then [`SHARDS`].
     keys: Vec<Arc<Shard>>,
     consumers: imbl::HashMap<Id, Arc<ConsumerFacts>>,
+    /// What groups are called.
+    groups: imbl::HashMap<Id, Arc<str>>,
 }
 
 /// By the first 128 bits of the SHA-256, which are as good as random.
@@ -89,6 +91,12 @@ impl Identity {
                 }
             }
         }
+        for change in of(Kind::ConsumerGroup) {
+            match after.get(Kind::ConsumerGroup, change.id) {
+                Some(resource) => next.groups.insert(change.id, resource.label().into()),
+                None => next.groups.remove(&change.id),
+            };
+        }
         (next, problems)
     }
 
@@ -136,7 +144,8 @@ impl Identity {
                 entry.expires_at
             )
         });
-        keys.chain(self.consumers.values().map(|consumer| format!("consumer {consumer:?}")))
+        let consumers = self.consumers.values().map(|consumer| format!("consumer {consumer:?}"));
+        keys.chain(consumers).chain(self.groups.iter().map(|(id, name)| format!("group {id} `{name}`")))
     }
 }
 
@@ -167,5 +176,9 @@ impl Directory for Identity {
 
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
         self.consumers.get(&id).cloned()
+    }
+
+    fn group_name(&self, id: Id) -> Option<Arc<str>> {
+        self.groups.get(&id).cloned()
     }
 }

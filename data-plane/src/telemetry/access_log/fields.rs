@@ -74,6 +74,8 @@ fields! {
     Policy: "policy", "text", "if one did";
     /// The kind of that policy.
     PolicyKind: "policy_kind", "text", "if one did";
+    /// The policies in shadow that would have turned the request away, each with the code of its reply: `strict-schema=request_invalid`.
+    WouldRefuse: "would_refuse", "text", "if any would have";
     /// What rate limits said: `admitted`, `refused` or `undecided`.
     Limit: "limit", "text", "if there were any";
     /// What is left of each limit: an object by the limit's name.

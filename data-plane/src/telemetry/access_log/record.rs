@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::{HeaderValue, Method, StatusCode, Version};
 use tidegate_model::{Authority, Id};
-use tidegate_policy::{Blame, Quota, RequestId};
+use tidegate_policy::{Blame, Quota, RequestId, ShadowLog};
 use tidegate_snapshot::Revisions;
 
 use super::fields::Field;
@@ -33,6 +33,8 @@ pub(crate) struct Record<'a> {
     pub(crate) reply: Option<(&'static str, Blame)>,
     /// The policy that turned it away: its name and kind.
     pub(crate) policy: Option<(&'a str, &'static str)>,
+    /// What policies in shadow would have refused.
+    pub(crate) shadowed: Option<&'a ShadowLog>,
     pub(crate) limit: Option<&'static str>,
     pub(crate) quotas: &'a [Quota],
     pub(crate) target: Option<&'a Authority>,
@@ -122,6 +124,16 @@ impl Record<'_> {
         if let Some((name, kind)) = self.policy {
             line.text(Field::Policy, name);
             line.text(Field::PolicyKind, kind);
+        }
+        let mut shadowed = String::new();
+        if let Some(log) = self.shadowed {
+            log.each(|told| {
+                let comma = if shadowed.is_empty() { "" } else { ", " };
+                shadowed.extend([comma, &told.by.policy, "=", told.code]);
+            });
+        }
+        if !shadowed.is_empty() {
+            line.text(Field::WouldRefuse, &*shadowed);
         }
         if let Some(limit) = self.limit {
             line.plain(Field::Limit, limit);

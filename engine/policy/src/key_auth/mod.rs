@@ -26,10 +26,11 @@ impl PolicyKind for KeyAuth {
         summary: "Lets in who shows an API key of a consumer, and says who that is.",
         combine: Combine::Replace,
         by_principal: false,
+        decides: true,
         page: include_str!("README.md"),
     };
 
-    fn build(config: KeyAuthConfig, _: &Attachment) -> Result<Built, Vec<Problem>> {
+    fn build(config: KeyAuthConfig, _: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Problems::new();
         let name = config.header.as_deref().unwrap_or("x-api-key");
         let header = match name.parse::<HeaderName>() {

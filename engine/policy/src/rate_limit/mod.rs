@@ -25,10 +25,11 @@ impl PolicyKind for RateLimit {
         summary: "Admits so many requests in a window, counted by consumer, credential, address, route or service.",
         combine: Combine::Replace,
         by_principal: true,
+        decides: true,
         page: include_str!("README.md"),
     };
 
-    fn build(config: RateLimitConfig, attachment: &Attachment) -> Result<Built, Vec<Problem>> {
+    fn build(config: RateLimitConfig, attachment: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Problems::new();
         problems.within("limits", |p| check(&config.limits, p));
         // a limit that needs no principal turns callers away before their credentials are looked at

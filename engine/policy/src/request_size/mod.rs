@@ -28,10 +28,11 @@ impl PolicyKind for RequestSize {
         summary: "Refuses requests whose body is larger than a bound.",
         combine: Combine::Replace,
         by_principal: true,
+        decides: true,
         page: include_str!("README.md"),
     };
 
-    fn build(config: RequestSizeConfig, _: &Attachment) -> Result<Built, Vec<Problem>> {
+    fn build(config: RequestSizeConfig, _: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Problems::new();
         let max = config.max.bytes();
         let check = config.check.unwrap_or_default();

@@ -5,6 +5,11 @@
 //!
 //! Invariant: every policy whose request hook ran sees the reply.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,9 +17,11 @@ use http::StatusCode;
 use smallvec::SmallVec;
 use tidegate_model::{Id, OnError};
 
+use crate::expression::{Condition, Facts};
 use crate::{
     Answer, Behaviour, Blame, BodyFilter, Built, Combination, Combinator, Combine, Decision, End, Needs, Phase, Policy,
-    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Verdict,
+    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, ShadowLog,
+    Shadowed, Verdict,
 };
 
 /// A policy where it is attached.
@@ -31,6 +38,10 @@ pub struct Link {
     pub specificity: u8,
     /// What a request meets when it can't decide.
     pub on_error: OnError,
+    /// It acts only where this holds.
+    pub when: Option<Condition>,
+    /// Its refusals are told, and do not hold.
+    pub shadow: bool,
     /// What it does.
     pub built: Built,
 }
@@ -46,6 +57,37 @@ impl Link {
     pub(crate) fn signed(&self, reply: Reply) -> Reply {
         let by = RefusedBy { kind: self.kind, policy: self.name.clone() };
         Reply { refused_by: Some(Box::new(by)), ..reply }
+    }
+
+    /// Whether it acts on this request.
+    ///
+    /// # Errors
+    /// Its condition has no value, and that is to refuse.
+    pub(crate) fn applies(&self, head: &RequestHead, cx: &RequestContext) -> Result<bool, Box<Reply>> {
+        let Some(when) = &self.when else { return Ok(true) };
+        match when.holds(&Facts::of_request(head, cx), cx) {
+            Ok(holds) => Ok(holds),
+            Err(_) if self.on_error == OnError::Skip => Ok(false),
+            Err(error) => {
+                let reply = self.cannot_decide(&error.into());
+                if !self.shadow {
+                    return Err(Box::new(reply));
+                }
+                cx.shadowed.note(self, &reply);
+                Ok(false)
+            }
+        }
+    }
+
+    /// A refusal, unless it is only told.
+    pub(crate) fn holds(&self, outcome: Result<(), Box<Reply>>, cx: &RequestContext) -> Result<(), Box<Reply>> {
+        match outcome {
+            Err(reply) if self.shadow => {
+                cx.shadowed.note(self, &reply);
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     fn decided(&self, decision: Decision) -> Result<(), Box<Reply>> {
@@ -138,6 +180,8 @@ fn in_order(mut links: Vec<Arc<Link>>) -> Vec<Arc<Link>> {
 pub struct ChainRun {
     before_ran: usize,
     after_ran: usize,
+    /// Those whose condition did not hold, by their place in both halves.
+    skipped: SmallVec<[u32; 4]>,
     /// The second half, where the principal has policies of its own.
     overlaid: Option<Box<[Arc<Link>]>>,
 }
@@ -161,8 +205,7 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in &chain.before {
             self.before_ran += 1;
-            let Some(policy) = link.hooks() else { continue };
-            settle(link, policy.on_request(head, cx)).await?;
+            self.visit(link, head, cx).await?;
         }
         if let Some(authentication) = &chain.authentication {
             authentication.run(head, cx).await?;
@@ -172,23 +215,43 @@ impl ChainRun {
             let all = chain.after.iter().cloned().chain(own).collect();
             self.overlaid = Some(in_order(all).into());
         }
-        let after = self.overlaid.as_deref().unwrap_or(&chain.after);
-        for link in after {
+        let overlaid = self.overlaid.take();
+        let mut passed = Ok(());
+        for link in overlaid.as_deref().unwrap_or(&chain.after) {
             self.after_ran += 1;
-            let Some(policy) = link.hooks() else { continue };
-            settle(link, policy.on_request(head, cx)).await?;
-        }
-        Ok(())
-    }
-
-    /// What the policies of this request want of the bodies.
-    pub fn needs(&self, chain: &Chain) -> Needs {
-        match &self.overlaid {
-            None => chain.needs,
-            Some(after) => {
-                chain.before.iter().chain(after).fold(Needs::default(), |sum, link| sum.and(link.built.needs))
+            passed = self.visit(link, head, cx).await;
+            if passed.is_err() {
+                break;
             }
         }
+        self.overlaid = overlaid;
+        passed
+    }
+
+    /// The head passes one policy, the latest that is counted.
+    async fn visit(&mut self, link: &Link, head: &mut RequestHead, cx: &mut RequestContext) -> Result<(), Box<Reply>> {
+        let Some(policy) = link.hooks() else { return Ok(()) };
+        if !link.applies(head, cx)? {
+            self.skipped.push((self.before_ran + self.after_ran - 1) as u32);
+            return Ok(());
+        }
+        if !link.shadow {
+            return settle(link, policy.on_request(head, cx), None).await;
+        }
+        // what a limit in shadow says is not for the caller
+        let (quotas, limited) = (cx.quotas.len(), cx.limited);
+        let outcome = settle(link, policy.on_request(head, cx), None).await;
+        cx.quotas.truncate(quotas);
+        cx.limited = limited;
+        link.holds(outcome, cx)
+    }
+
+    /// What the policies that act on this request want of the bodies.
+    pub fn needs(&self, chain: &Chain) -> Needs {
+        if self.overlaid.is_none() && self.skipped.is_empty() {
+            return chain.needs;
+        }
+        self.ran(chain).fold(Needs::default(), |sum, link| sum.and(link.built.needs))
     }
 
     /// The whole body of the request came.
@@ -204,7 +267,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain) {
             let Some(policy) = link.hooks() else { continue };
-            settle(link, policy.on_request_body(body, head, cx)).await?;
+            let shadowed = cx.shadowed.clone();
+            settle(link, policy.on_request_body(body, head, cx), Some(&shadowed)).await?;
         }
         Ok(())
     }
@@ -216,11 +280,19 @@ impl ChainRun {
         head: &RequestHead,
         cx: &RequestContext,
     ) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
-        let filter = |link: &Arc<Link>| {
-            let filter = link.hooks()?.request_body_filter(head, cx)?;
-            Some(Box::new(Signing { filter, link: link.clone() }) as Box<dyn BodyFilter>)
-        };
+        let filter = |link: &Arc<Link>| Some(Signing::of(link, link.hooks()?.request_body_filter(head, cx)?, cx));
         self.ran(chain).filter_map(filter).collect()
+    }
+
+    /// Those that look at the reply's body while it streams, in the order in which it passes them.
+    pub fn response_body_filters(
+        &self,
+        chain: &Chain,
+        head: &ResponseHead,
+        cx: &RequestContext,
+    ) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
+        let filter = |link: &Arc<Link>| Some(Signing::of(link, link.hooks()?.response_body_filter(head, cx)?, cx));
+        self.ran(chain).rev().filter_map(filter).collect()
     }
 
     /// The reply's head passes all policies whose request hook ran, in reverse.
@@ -235,7 +307,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain).rev() {
             let Some(policy) = link.hooks() else { continue };
-            settle(link, policy.on_response(head, cx)).await?;
+            let shadowed = cx.shadowed.clone();
+            settle(link, policy.on_response(head, cx), Some(&shadowed)).await?;
         }
         Ok(())
     }
@@ -253,7 +326,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain).rev() {
             let Some(policy) = link.hooks() else { continue };
-            settle(link, policy.on_response_body(body, head, cx)).await?;
+            let shadowed = cx.shadowed.clone();
+            settle(link, policy.on_response_body(body, head, cx), Some(&shadowed)).await?;
         }
         Ok(())
     }
@@ -269,25 +343,61 @@ impl ChainRun {
 
     fn ran<'a>(&'a self, chain: &'a Chain) -> impl DoubleEndedIterator<Item = &'a Arc<Link>> {
         let after = self.overlaid.as_deref().unwrap_or(&chain.after);
-        chain.before[..self.before_ran].iter().chain(&after[..self.after_ran])
+        let before = chain.before[..self.before_ran].iter().enumerate();
+        let after = after[..self.after_ran].iter().enumerate().map(|(at, link)| (at + self.before_ran, link));
+        before.chain(after).filter(|(at, _)| !self.skipped.contains(&(*at as u32))).map(|(_, link)| link)
     }
 }
 
 /// A filter whose refusals bear the name of its policy.
 struct Signing {
-    filter: Box<dyn BodyFilter>,
+    /// Gone, once one in shadow has refused.
+    filter: Option<Box<dyn BodyFilter>>,
     link: Arc<Link>,
+    shadowed: Option<Rc<RefCell<Vec<Shadowed>>>>,
+}
+
+impl Signing {
+    fn of(link: &Arc<Link>, filter: Box<dyn BodyFilter>, cx: &RequestContext) -> Box<dyn BodyFilter> {
+        let shadowed = link.shadow.then(|| cx.shadowed.share());
+        Box::new(Signing { filter: Some(filter), link: link.clone(), shadowed })
+    }
+
+    fn looked(&mut self, refused: Box<Reply>) -> Result<(), Box<Reply>> {
+        match &self.shadowed {
+            None => Err(Box::new(self.link.signed(*refused))),
+            Some(shadowed) => {
+                shadowed.borrow_mut().push(Shadowed::new(&self.link, &refused));
+                self.filter = None;
+                Ok(())
+            }
+        }
+    }
 }
 
 impl BodyFilter for Signing {
     fn on_data(&mut self, data: &mut Bytes) -> Result<(), Box<Reply>> {
-        self.filter.on_data(data).map_err(|reply| Box::new(self.link.signed(*reply)))
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        filter.on_data(data).or_else(|refused| self.looked(refused))
+    }
+
+    fn on_end(&mut self) -> Result<Bytes, Box<Reply>> {
+        let Some(filter) = &mut self.filter else { return Ok(Bytes::new()) };
+        filter.on_end().or_else(|refused| self.looked(refused).map(|()| Bytes::new()))
     }
 }
 
-async fn settle(link: &Link, answer: Answer<'_>) -> Result<(), Box<Reply>> {
-    match answer {
+/// Waits for a hook's answer. With `shadowed`, the refusal of one in shadow is noted there and does not hold.
+async fn settle(link: &Link, answer: Answer<'_>, shadowed: Option<&ShadowLog>) -> Result<(), Box<Reply>> {
+    let outcome = match answer {
         Answer::Now(decision) => link.decided(decision),
         Answer::Later(asked) => link.decided(asked.await),
+    };
+    match (outcome, shadowed) {
+        (Err(reply), Some(shadowed)) if link.shadow => {
+            shadowed.note(link, &reply);
+            Ok(())
+        }
+        (outcome, _) => outcome,
     }
 }
