@@ -1201,8 +1201,8 @@ export interface components {
             /** @description All of these parameters of the query. */
             query?: components["schemas"]["QueryMatch"][];
         };
-        /** @description What a control plane is a part of. */
-        Mode: "standalone" | "cluster";
+        /** @description Whether a policy refuses, or only tells what it would have refused. */
+        Mode: "enforce" | "shadow";
         /** @description A node, and how far it is. */
         Node: {
             /** Format: uuid */
@@ -1422,6 +1422,13 @@ export interface components {
             };
             /** @description Whether it acts. Default: true. */
             enabled?: boolean;
+            /**
+             * @description Acts only where this condition in CEL holds: `request.method == "POST" && !("staff" in principal.groups)`. Before it is known
+             *     who calls, the principal is anonymous. Absent: always.
+             */
+            when?: string;
+            /** @description Whether it refuses, or only tells what it would have refused. Default: `enforce`. */
+            mode?: components["schemas"]["Mode"];
             /** @description What a request meets when the policy could not decide. Default: `deny`. */
             on_error?: components["schemas"]["OnError"];
             /** @description For people. */
@@ -1454,6 +1461,8 @@ export interface components {
             phase: string;
             /** @description What it may be scoped to. */
             scopes: string[];
+            /** @description Whether it may run in shadow. */
+            decides: boolean;
             /** @description The JSON Schema of its config. */
             schema: unknown;
             /** @description A config. */
@@ -1475,6 +1484,13 @@ export interface components {
             };
             /** @description Whether it acts. Default: true. */
             enabled?: boolean;
+            /**
+             * @description Acts only where this condition in CEL holds: `request.method == "POST" && !("staff" in principal.groups)`. Before it is known
+             *     who calls, the principal is anonymous. Absent: always.
+             */
+            when?: string;
+            /** @description Whether it refuses, or only tells what it would have refused. Default: `enforce`. */
+            mode?: components["schemas"]["Mode"];
             /** @description What a request meets when the policy could not decide. Default: `deny`. */
             on_error?: components["schemas"]["OnError"];
             /** @description For people. */

@@ -54,6 +54,8 @@ pub(super) struct PolicyKind {
     phase: String,
     /// What it may be scoped to.
     scopes: Vec<&'static str>,
+    /// Whether it may run in shadow.
+    decides: bool,
     /// The JSON Schema of its config.
     schema: Value,
     /// A config.
@@ -95,7 +97,7 @@ async fn policy_kinds(call: Call) -> Result<Answer, Fault> {
 }
 
 fn describe(kind: &'static dyn AnyKind, registry: &Registry) -> PolicyKind {
-    let KindInfo { name, title, summary, by_principal, page, .. } = kind.info();
+    let KindInfo { name, title, summary, by_principal, decides, page, .. } = kind.info();
     let example = example(page);
     let built = kind.build(&example, &Attachment { policy: Id::new(uuid::Uuid::nil()), registry });
     let phase = built.map_or(Phase::Transform, |built| built.phase);
@@ -109,6 +111,7 @@ fn describe(kind: &'static dyn AnyKind, registry: &Registry) -> PolicyKind {
         summary,
         phase: serde_json::to_value(phase).ok().and_then(|p| p.as_str().map(str::to_owned)).unwrap_or_default(),
         scopes,
+        decides,
         schema: kind.schema().as_value().clone(),
         example,
     }

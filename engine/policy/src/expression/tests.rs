@@ -168,3 +168,14 @@ fn a_template_without_expressions_is_known_as_one() {
     assert_eq!(constant("a $${b}").as_deref(), Some("a ${b}"));
     assert_eq!(constant("${request.id}"), None);
 }
+
+#[test]
+fn the_conditions_of_the_guide_are_read() {
+    let page = include_str!("../../../../docs/guide/expressions.md");
+    let blocks: Vec<&str> =
+        page.split("```cel\n").skip(1).filter_map(|rest| rest.split("```").next()).map(str::trim).collect();
+    assert!(blocks.len() >= 4);
+    for block in blocks {
+        Condition::compile(block, Names::REQUEST).unwrap_or_else(|problem| panic!("{problem}: {block}"));
+    }
+}

@@ -20,6 +20,8 @@ export type PolicyValues = Common &
     kind: string;
     enabled: boolean;
     onError: string;
+    mode: string;
+    when: string;
     config: object;
     /** The config as it is being typed, while it is no JSON yet. */
     unfinished: string | null;
@@ -34,6 +36,8 @@ export const values = (base?: Policy): PolicyValues => ({
   kind: base?.kind ?? "",
   enabled: base?.enabled ?? true,
   onError: base?.on_error ?? "deny",
+  mode: base?.mode ?? "enforce",
+  when: base?.when ?? "",
   config: base?.config ?? {},
   unfinished: null,
 });
@@ -47,6 +51,8 @@ export function document(v: PolicyValues, base?: Policy): Written {
       enabled: v.enabled ? undefined : false,
       // Deny is the default; one that was written stays written.
       on_error: v.onError === "deny" && !base?.on_error ? undefined : v.onError,
+      when: v.when.trim() || undefined,
+      mode: v.mode === "enforce" && !base?.mode ? undefined : v.mode,
       config: undefined,
       description: v.description,
       tags: v.tags,
@@ -73,6 +79,8 @@ export function policyForm(kind: PolicyKind | undefined): FormSpec<Policy, Writt
       "/scope/group": "callerRef",
       "/enabled": "enabled",
       "/on_error": "onError",
+      "/mode": "mode",
+      "/when": "when",
       "/config": "config",
     },
     validate: {
@@ -91,7 +99,19 @@ export function policyForm(kind: PolicyKind | undefined): FormSpec<Policy, Writt
           <Config form={form} kind={kind} problems={problems} />
         </div>
         <div className="section">
-          <SimpleGrid cols={{ base: 1, sm: 2 }}>
+          <Textarea
+            label="Acts only when"
+            description="A condition in CEL over request, route, captures and principal. Empty: always."
+            placeholder={'request.method == "POST" && !("staff" in principal.groups)'}
+            autosize
+            maxRows={8}
+            spellCheck={false}
+            classNames={{ input: "mono" }}
+            {...form.getInputProps("when")}
+          />
+        </div>
+        <div className="section">
+          <SimpleGrid cols={{ base: 1, sm: 3 }}>
             <Switch
               label="Enabled"
               description="Turned off, it stays but does nothing."
@@ -116,6 +136,28 @@ export function policyForm(kind: PolicyKind | undefined): FormSpec<Policy, Writt
                   {form.errors.onError}
                 </Text>
               )}
+            </div>
+            <div>
+              <Text size="sm" fw={500} id="mode">
+                What it refuses
+              </Text>
+              <SegmentedControl
+                aria-labelledby="mode"
+                size="xs"
+                mt={4}
+                disabled={kind?.decides === false}
+                data={[
+                  { value: "enforce", label: "Is refused" },
+                  { value: "shadow", label: "Is only told" },
+                ]}
+                {...form.getInputProps("mode")}
+              />
+              <Text size="xs" c={form.errors.mode ? "var(--bad)" : "dimmed"}>
+                {form.errors.mode ??
+                  (kind?.decides === false
+                    ? "This kind refuses nothing."
+                    : "Told in the access log (would_refuse) and in metrics.")}
+              </Text>
             </div>
           </SimpleGrid>
         </div>

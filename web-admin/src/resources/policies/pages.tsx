@@ -48,6 +48,8 @@ export function PolicyDetail() {
           ["Kind", <Mono key="kind">{policy.kind}</Mono>],
           ["Phase", kind?.phase ?? "unknown"],
           ["Scope", <Scope key="scope" scope={policy.scope} linked />],
+          ["Acts only when", policy.when ? <Mono key="when">{policy.when}</Mono> : "always"],
+          ["Mode", policy.mode ?? "enforce"],
           ["When it cannot decide", policy.on_error ?? "deny"],
         ];
       }}
