@@ -20,6 +20,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("forwarded", "whom a caller says to be, before what a trusted proxy appends"),
     ("proxy_protocol", "the first bytes of a connection, and how they are cut"),
     ("trace_context", "traces that requests come with"),
+    ("jq", "jq programs and what they read"),
 ];
 
 /// How long each target runs where nothing is said.

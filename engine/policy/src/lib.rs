@@ -12,7 +12,10 @@ mod captures;
 mod chain;
 mod context;
 pub mod expression;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod head;
+pub mod jq;
 pub mod key_auth;
 mod kind;
 mod ports;
