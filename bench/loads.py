@@ -42,6 +42,27 @@ def bodies(way, peer, port, seconds, connections=4):
     return done["count"] * MIB, done["seconds"], done["errors"]
 
 
+class pace:
+    """The request of a file, `rate` times a second over some connections; the times that answers took, once it is over."""
+
+    def __init__(self, peer, port, file, connections, rate, seconds):
+        command = ["taskset", "-c", str(OTHERS_CPU), *map(str, [peer, "pace", port, file, connections, rate, seconds])]
+        self.seconds, self.process = seconds, subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.seen = None
+
+    def result(self):
+        if self.seen is None:
+            out, _ = self.process.communicate(timeout=self.seconds + 60)
+            self.seen = json.loads(out)
+        return self.seen
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.result()
+
+
 class Idle:
     """Connections that have had an answer each and now say nothing, while the block runs."""
 

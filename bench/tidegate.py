@@ -66,3 +66,8 @@ def issue_keys(api, count, consumers, limit):
     api.call("PUT", "/v1/policies/limit", {"kind": "rate-limit", "config": {"limits": limits}})
     api.call("PUT", "/v1/policies/key?wait=all&timeout=60s", {"kind": "key-auth"})
     return keys
+
+
+def one_key(api, consumer):
+    api.call("PUT", f"/v1/consumers/{consumer}", {})
+    return api.call("POST", f"/v1/consumers/{consumer}/keys", {})["key"]

@@ -13,12 +13,17 @@ use crate::wire::Reader;
 /// Heads and bodies of both answers, made once.
 struct Answers {
     short: Vec<u8>,
+    json: Vec<u8>,
     long: Vec<u8>,
 }
 
 /// Serves until the process ends.
 pub(crate) async fn serve(port: u16) -> Result<()> {
-    let answers = Rc::new(Answers { short: answer(1024), long: answer(LONG) });
+    let answers = Rc::new(Answers {
+        short: answer("text/plain", vec![b'x'; 1024]),
+        json: answer("application/json", json(1024)),
+        long: answer("text/plain", vec![b'x'; LONG]),
+    });
     let listener = listen(port)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -42,17 +47,30 @@ async fn converse(mut stream: TcpStream, answers: &Answers) -> std::io::Result<(
     let mut reader = Reader::new();
     while let Some(head) = reader.head(&stream).await? {
         reader.drop_body(&stream, head.body()).await?;
-        let answer = if head.second_word().starts_with(b"/10m") { &answers.long } else { &answers.short };
+        let path = head.second_word();
+        let answer = match path {
+            path if path.starts_with(b"/10m") => &answers.long,
+            path if path.windows(5).any(|part| part == b"/json") => &answers.json,
+            _ => &answers.short,
+        };
         stream.write_all(answer).await?;
     }
     Ok(())
 }
 
-fn answer(size: usize) -> Vec<u8> {
+/// An object of about this size.
+fn json(size: usize) -> Vec<u8> {
+    let item = r#"{"id":7,"name":"a name","price":12.5,"tags":["a","b"]}"#;
+    let items = vec![item; size / (item.len() + 1)].join(",");
+    format!(r#"{{"total":7,"items":[{items}]}}"#).into_bytes()
+}
+
+fn answer(content_type: &str, body: Vec<u8>) -> Vec<u8> {
+    let size = body.len();
     let head = format!(
-        "HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: {size}\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nCache-Control: max-age=600\r\nContent-Type: {content_type}\r\nContent-Length: {size}\r\n\r\n"
     );
     let mut answer = head.into_bytes();
-    answer.resize(answer.len() + size, b'x');
+    answer.extend(body);
     answer
 }

@@ -57,7 +57,7 @@ async fn call_on_and_on(port: u16, request: &[u8], count: &Count, until: Instant
     Ok(())
 }
 
-async fn call(stream: &mut TcpStream, reader: &mut Reader, request: &[u8]) -> Result<()> {
+pub(crate) async fn call(stream: &mut TcpStream, reader: &mut Reader, request: &[u8]) -> Result<()> {
     stream.write_all(request).await?;
     let head = reader.head(stream).await?;
     let head = head.ok_or_else(|| anyhow::anyhow!("the connection ended"))?;
@@ -78,7 +78,7 @@ pub(crate) async fn idle(port: u16, connections: usize) -> Result<()> {
     Ok(())
 }
 
-async fn connect(port: u16) -> Result<TcpStream> {
+pub(crate) async fn connect(port: u16) -> Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -4,6 +4,7 @@
 
 mod backend;
 mod callers;
+mod pace;
 mod wire;
 
 use std::time::Duration;
@@ -11,8 +12,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "\
-usage: bench-peer backend PORT                        answers 1 KiB, and 10 MiB under /10m; drops request bodies
+usage: bench-peer backend PORT                        answers 1 KiB of text, of JSON where the path holds /json, and 10 MiB
+                                                      under /10m; drops request bodies
        bench-peer down|up PORT CONNECTIONS SECONDS    bodies of 10 MiB, one after the other on each connection
+       bench-peer pace PORT FILE CONNECTIONS RATE SECONDS
+                                                      the request of a file, so many a second, however long answers take
        bench-peer idle PORT CONNECTIONS               one request on each connection, then holds them until stdin ends";
 
 /// The long body's size.
@@ -29,6 +33,13 @@ fn main() -> Result<()> {
             let seconds = Duration::from_secs(number(seconds)?);
             let done = callers::bodies(way == "up", number(port)?, number(connections)?, seconds);
             println!("{}", local.block_on(&runtime, done)?);
+            Ok(())
+        }
+        ["pace", port, file, connections, rate, seconds] => {
+            let request = std::fs::read(file).with_context(|| format!("`{file}` can't be read"))?;
+            let seconds = Duration::from_secs(number(seconds)?);
+            let paced = pace::pace(number(port)?, request, number(connections)?, number(rate)?, seconds);
+            println!("{}", local.block_on(&runtime, paced)?);
             Ok(())
         }
         ["idle", port, connections] => local.block_on(&runtime, callers::idle(number(port)?, number(connections)?)),
