@@ -1,6 +1,7 @@
 """Tidegate: a control plane of its own, which is not measured, and the node that is."""
 import concurrent.futures
 import json
+import time
 import urllib.error
 import urllib.request
 
@@ -39,9 +40,19 @@ def start(processes, binary, port, backend, flags=()):
     ], PROXY_CPU)
     processes.wait_port(node, port)
     api = Admin(admin, (folder / "control/operator-token").read_text().strip())
+    _wait_for_node(api)
     api.call("PUT", "/v1/services/backend", {"url": f"http://127.0.0.1:{backend}"})
     api.call("PUT", "/v1/routes/all?wait=all&timeout=30s", {"service": "backend"})
     return node, api
+
+
+def _wait_for_node(api, seconds=30):
+    """`wait=all` waits for the nodes that have joined."""
+    end = time.monotonic() + seconds
+    while not api.call("GET", "/v1/nodes")["data"]:
+        if time.monotonic() > end:
+            raise SystemExit("the node never joined")
+        time.sleep(0.05)
 
 
 def add_routes(api, prefixes):
