@@ -6,7 +6,7 @@ use tidegate_control_plane::admin_api::ErrorCode;
 use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
-const POLICIES: [(&str, u16, &str, &str); 6] = [
+const POLICIES: [(&str, u16, &str, &str); 9] = [
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
     (
@@ -20,6 +20,24 @@ const POLICIES: [(&str, u16, &str, &str); 6] = [
         503,
         "gateway",
         "The counters of a limit can't be reached, and it says to refuse then.",
+    ),
+    (
+        "request_invalid",
+        400,
+        "downstream",
+        "Parameters or body are not as `validate-request` wants them; `errors` lists what is wrong.",
+    ),
+    (
+        "unsupported_media_type",
+        415,
+        "downstream",
+        "The body is of a type, in a charset or with an encoding that is not taken; `Accept` says what is.",
+    ),
+    (
+        "response_invalid",
+        502,
+        "upstream",
+        "The API's answer is not as `validate-response` wants it; `errors` lists what is wrong.",
     ),
     ("policy_failed", 503, "gateway", "A policy could not decide, and says to refuse then."),
     ("route_broken", 503, "gateway", "A policy of the route can't be built on this node."),

@@ -16,6 +16,7 @@ pub mod expression;
 pub mod fuzz;
 mod head;
 pub mod jq;
+pub mod json_schema;
 pub mod key_auth;
 mod kind;
 mod ports;
@@ -26,6 +27,8 @@ pub mod request_size;
 mod secrets;
 #[cfg(test)]
 mod testing;
+pub mod validate_request;
+pub mod validate_response;
 
 pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
 pub use captures::{Captures, Span};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use http::uri::PathAndQuery;
@@ -206,6 +207,20 @@ impl Bench {
     pub(crate) fn request(&mut self) -> Result<(), Box<Reply>> {
         self.run = ChainRun::new();
         let passed = self.run.on_request(&self.chain, &NoOverlays, &mut self.head, &mut self.cx);
+        passed.now_or_never().expect("nothing here waits")
+    }
+
+    /// A request's body passes, whole.
+    pub(crate) fn request_body(&mut self, body: &mut Bytes) -> Result<(), Box<Reply>> {
+        let passed = self.run.on_request_body(&self.chain, body, &mut self.head, &mut self.cx);
+        passed.now_or_never().expect("nothing here waits")
+    }
+
+    /// A reply passes, its head and its body.
+    pub(crate) fn response_whole(&mut self, head: &mut ResponseHead, body: &mut Bytes) -> Result<(), Box<Reply>> {
+        let passed = self.run.on_response(&self.chain, head, &mut self.cx);
+        passed.now_or_never().expect("nothing here waits")?;
+        let passed = self.run.on_response_body(&self.chain, body, head, &mut self.cx);
         passed.now_or_never().expect("nothing here waits")
     }
 

@@ -20,6 +20,7 @@ mod tests;
 
 pub use condition::Condition;
 pub use facts::Facts;
+pub(crate) use facts::decode;
 pub use parse::{DEPTH_MAX, NODES_MAX, SOURCE_BYTES_MAX};
 pub use template::Template;
 
