@@ -1,10 +1,10 @@
 //! What a request becomes on its way upstream. What belongs to the caller's connection is gone already: the gate saw to it.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, IF_RANGE, RANGE, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tidegate_model::{Id, Protocol};
-use tidegate_policy::{Principal, RequestHead};
+use tidegate_policy::{BodyNeed, Principal, RequestHead};
 use tidegate_snapshot::CompiledService;
 
 use super::visit::{Place, REQUEST_ID, Visit};
@@ -45,9 +45,19 @@ pub(super) fn prepare(
         ask_for_trailers(headers, service.protocol);
     }
     if let Some(policed) = &visit.policed {
+        if matches!(policed.needs().response_body, BodyNeed::Buffer(_)) {
+            ask_for_plain(headers);
+        }
         tell_principal(headers, &policed.cx.principal);
     }
     Ok(())
+}
+
+/// A policy reads the answer: it must come as it is, and whole.
+fn ask_for_plain(headers: &mut HeaderMap) {
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.remove(RANGE);
+    headers.remove(IF_RANGE);
 }
 
 /// The caller reads trailers, so the target may send some.

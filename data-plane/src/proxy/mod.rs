@@ -55,8 +55,8 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
 /// Leads a request to its upstream, or says where else to go.
 async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Forwarded, Box<Reply>> {
     visit.join_trace(&mut head);
-    let place = visit.find_route(&head)?;
-    visit.policies_see_request(&mut head).await?;
+    let mut place = visit.find_route(&head)?;
+    visit.policies_see_request(&mut place, &mut head).await?;
     let service = match &place.route.compiled.action {
         Action::Forward(service) => service,
         Action::Redirect(redirect) => return Err(redirect::reply(redirect, &place, &head)),

@@ -48,6 +48,7 @@ impl Policed {
             quotas: Quotas::new(),
             limited: None,
             shadowed: ShadowLog::default(),
+            kept_request: None,
         };
         Box::new(Policed {
             route: route.clone(),

@@ -152,10 +152,19 @@ impl Visit {
     }
 
     /// The policies see the head of the request.
-    pub(super) async fn policies_see_request(&mut self, head: &mut RequestHead) -> Result<(), Box<Reply>> {
+    pub(super) async fn policies_see_request(
+        &mut self,
+        place: &mut Place,
+        head: &mut RequestHead,
+    ) -> Result<(), Box<Reply>> {
         let Some(policed) = &mut self.policed else { return Ok(()) };
         let began = self.worker.log().map(|_| Instant::now());
+        let asked = head.target.clone();
         let passed = policed.on_request(head).await;
+        if head.path() != asked.path() {
+            // the route's prefix is not in a path that a policy gave
+            place.prefix = 0;
+        }
         self.account.policies_us = began.map(micros);
         passed
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tidegate_model::Id;
 
-use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply};
+use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply, RequestHead};
 
 /// One request on its way: lives on its worker and never leaves it.
 pub struct RequestContext {
@@ -35,6 +35,8 @@ pub struct RequestContext {
     pub limited: Option<LimitOutcome>,
     /// What policies in shadow would have refused.
     pub shadowed: ShadowLog,
+    /// The head of the request, kept by a policy that asks for it when the answer comes.
+    pub kept_request: Option<Rc<RequestHead>>,
 }
 
 /// What policies in shadow would have refused. Nothing is allocated until one would.

@@ -45,3 +45,15 @@ pub struct ResponseHead {
     /// Who made it.
     pub origin: Origin,
 }
+
+impl AsMut<HeaderMap> for RequestHead {
+    fn as_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+}
+
+impl AsMut<HeaderMap> for ResponseHead {
+    fn as_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+}

@@ -24,9 +24,12 @@ pub mod rate_limit;
 mod registry;
 mod reply;
 pub mod request_size;
+pub mod request_transform;
+pub mod response_transform;
 mod secrets;
 #[cfg(test)]
 mod testing;
+pub mod transform;
 pub mod validate_request;
 pub mod validate_response;
 

@@ -8,10 +8,20 @@ use crate::{AnyKind, Typed};
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
 static REQUEST_SIZE: Typed<crate::request_size::RequestSize> = Typed::new();
+static REQUEST_TRANSFORM: Typed<crate::request_transform::RequestTransform> = Typed::new();
+static RESPONSE_TRANSFORM: Typed<crate::response_transform::ResponseTransform> = Typed::new();
 static VALIDATE_REQUEST: Typed<crate::validate_request::ValidateRequest> = Typed::new();
 static VALIDATE_RESPONSE: Typed<crate::validate_response::ValidateResponse> = Typed::new();
 
-static KINDS: [&dyn AnyKind; 5] = [&KEY_AUTH, &RATE_LIMIT, &REQUEST_SIZE, &VALIDATE_REQUEST, &VALIDATE_RESPONSE];
+static KINDS: [&dyn AnyKind; 7] = [
+    &KEY_AUTH,
+    &RATE_LIMIT,
+    &REQUEST_SIZE,
+    &REQUEST_TRANSFORM,
+    &RESPONSE_TRANSFORM,
+    &VALIDATE_REQUEST,
+    &VALIDATE_RESPONSE,
+];
 
 /// All the kinds of this build.
 pub fn kinds() -> &'static [&'static dyn AnyKind] {

@@ -171,6 +171,7 @@ impl Bench {
             quotas: Default::default(),
             limited: None,
             shadowed: Default::default(),
+            kept_request: None,
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };

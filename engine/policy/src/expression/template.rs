@@ -89,6 +89,32 @@ impl Template {
         Ok(())
     }
 
+    /// Writes it for a request, with each value passing by `put`, which gets the text of its expression, the value, and what to
+    /// write to: where a value must be encoded and what stands around it must not.
+    ///
+    /// # Errors
+    /// As [`Template::write`].
+    pub fn write_with(
+        &self,
+        facts: &Facts<'_>,
+        cx: &RequestContext,
+        to: &mut String,
+        put: impl Fn(&str, &str, &mut String),
+    ) -> Result<(), NoValue> {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => to.push_str(text),
+                Part::Value(expression) => {
+                    let facts = facts.prepared(expression, cx);
+                    let mut value = String::new();
+                    expression.evaluate(&facts, |found| write_value(found, &mut value))?;
+                    put(&expression.text, &value, to);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// All of it, if it is the same for every request.
     pub fn constant(&self) -> Option<&str> {
         match &*self.parts {
