@@ -5,6 +5,7 @@
 
 mod bodies;
 mod conditions;
+mod content_pages;
 mod drain;
 mod edge;
 mod floods;
