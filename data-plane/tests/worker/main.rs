@@ -5,6 +5,7 @@
 
 mod bodies;
 mod conditions;
+mod credentials;
 mod drain;
 mod edge;
 mod floods;
