@@ -8,11 +8,12 @@ use futures_util::future::LocalBoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use tidegate_model::{Id, Instant, Sha256};
+use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
-use crate::ConsumerFacts;
+use crate::{Attempts, ConsumerFacts, NoCallers, Passwords};
 
 /// The world, as policies see it. One per worker.
+#[derive(Clone)]
 pub struct Ports {
     /// Counters of limits.
     pub counters: Arc<dyn CounterStore>,
@@ -20,6 +21,10 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Long work, off the worker.
     pub compute: Arc<dyn Compute>,
+    /// Checks passwords.
+    pub passwords: Rc<dyn Passwords>,
+    /// What is noted of those who try to prove who they are.
+    pub attempts: Rc<dyn Attempts>,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -68,6 +73,8 @@ pub struct ComputeBusy;
 pub trait Directory {
     /// Whose API key has this SHA-256.
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch>;
+    /// Whose basic credentials have this username.
+    fn basic(&self, username: &str) -> Option<BasicMatch>;
     /// A consumer.
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
     /// What a group is called.
@@ -82,6 +89,19 @@ pub struct KeyMatch {
     /// Whose it is. `None` if the consumer is not there, which matches nobody.
     pub consumer: Option<Arc<ConsumerFacts>>,
     /// From when on it is refused.
+    pub expires_at: Option<Instant>,
+}
+
+/// Basic credentials that were found.
+#[derive(Debug, Clone)]
+pub struct BasicMatch {
+    /// Which ones.
+    pub credential: Id,
+    /// Whose they are. `None` if the consumer is not there, which matches nobody.
+    pub consumer: Option<Arc<ConsumerFacts>>,
+    /// What the password is recognised by.
+    pub password: Arc<PasswordHash>,
+    /// From when on they are refused.
     pub expires_at: Option<Instant>,
 }
 
@@ -221,6 +241,13 @@ pub trait CounterStore: Send + Sync {
 impl Ports {
     /// The ports of one worker.
     pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
-        Rc::new(Ports { counters, clock, compute })
+        let nobody = Rc::new(NoCallers);
+        Rc::new(Ports { counters, clock, compute, passwords: nobody.clone(), attempts: nobody })
+    }
+
+    /// The same, where passwords can be checked and attempts are noted.
+    #[must_use]
+    pub fn with_callers<C: Passwords + Attempts + 'static>(self: Rc<Self>, callers: Rc<C>) -> Rc<Self> {
+        Rc::new(Ports { passwords: callers.clone(), attempts: callers, ..(*self).clone() })
     }
 }
