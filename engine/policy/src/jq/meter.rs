@@ -161,6 +161,8 @@ impl Meter {
                 });
                 Term::Def(definitions.collect(), Box::new(self.term(*inner, path)))
             }
+            // the library's own goes into what an update has just put there, and never comes back
+            Term::Call("recurse", arguments) if arguments.is_empty() => self.term(Term::Recurse, path),
             Term::Call(name, arguments) => self.call(name, arguments),
             Term::Path(head, parts) => self.path(*head, parts, path),
         }

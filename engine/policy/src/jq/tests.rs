@@ -164,6 +164,21 @@ fn what_would_run_away_is_refused_where_it_is_written() {
 }
 
 #[test]
+fn an_update_of_all_parts_does_not_go_into_what_it_put_there() {
+    let input = json!([[1], { "a": 2 }]);
+    for text in [
+        "recurse |= [.]",
+        ".. |= [.]",
+        "recurse |= to_entries?",
+        "[recurse] | map(.. |= [.])",
+        "(recurse | .[]?) |= [.]",
+    ] {
+        let _ = run(text, &input);
+    }
+    assert_eq!(run("recurse |= (numbers |= . + 1)", &input), Ok(json!([[2], { "a": 3 }])));
+}
+
+#[test]
 fn what_is_accepted_ends_within_its_bounds() {
     let list = json!((0..1_000).collect::<Vec<_>>());
     let doubled = ". as $x | {} | .a = $x | .b = $x | ".repeat(30) + ".";
