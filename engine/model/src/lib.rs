@@ -24,6 +24,7 @@ mod scalar;
 pub mod schema;
 mod secret;
 mod service;
+mod strength;
 mod token;
 mod upstream;
 
@@ -47,5 +48,6 @@ pub use scalar::{
 };
 pub use secret::{InvalidSecret, Secret};
 pub use service::{Protocol, Service, Timeouts};
+pub use strength::{KEY_LENGTH_MAX, PASSWORD_BYTES, why_weak_key, why_weak_password};
 pub use token::{InvalidSha256, Sha256, TokenKind, hint, is_well_formed, write_token};
 pub use upstream::{Target, Upstream};

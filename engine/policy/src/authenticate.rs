@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
+use tidegate_model::Problems;
 
 use crate::{Blame, Link, PolicyError, Principal, Reply, RequestContext, RequestHead};
 
@@ -165,4 +166,20 @@ impl Combinator {
         let reply = Reply::new(StatusCode::UNAUTHORIZED, code, detail, Blame::Downstream);
         self.members.iter().fold(reply, |reply, (_, a)| reply.with_header(WWW_AUTHENTICATE, a.challenge()))
     }
+}
+
+/// What a scheme's `WWW-Authenticate` says: the realm, quoted, and what else belongs to it. A realm that can't be quoted is noted.
+pub(crate) fn challenge_of(
+    scheme: &str,
+    realm: Option<&str>,
+    more: &str,
+    problems: &mut Problems,
+) -> Option<HeaderValue> {
+    let realm = realm.unwrap_or("tidegate");
+    let quotable = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
+    if !realm.bytes().all(quotable) {
+        problems.add_at("realm", "invalid_value", "must be of visible ASCII characters without quotes and backslashes");
+        return None;
+    }
+    HeaderValue::from_str(&format!("{scheme} realm=\"{realm}\"{more}")).ok()
 }
