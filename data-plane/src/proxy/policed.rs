@@ -10,8 +10,8 @@ use http::header::CONTENT_LENGTH;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays, Overlays,
-    Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
+    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays,
+    Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
 };
 
 use crate::exchange::body::filter_whole;
@@ -119,6 +119,10 @@ struct Nobody;
 
 impl Directory for Nobody {
     fn api_key(&self, _: &Sha256) -> Option<KeyMatch> {
+        None
+    }
+
+    fn basic(&self, _: &str) -> Option<BasicMatch> {
         None
     }
 

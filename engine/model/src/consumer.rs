@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::resource::{Document, Pointed};
-use crate::{Instant, Kind, Problems, Reference, Sha256};
+use crate::{Instant, Kind, PasswordHash, Problems, Reference, Sha256};
 
 /// A calling application.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,11 +77,20 @@ pub struct Credential {
     pub consumer: Reference,
     /// How it is presented.
     pub kind: CredentialKind,
-    /// The SHA-256 of the key.
-    pub key_hash: Sha256,
-    /// What may be shown of the key: its prefix and last four characters.
+    /// Of an API key: its SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<Sha256>,
+    /// Of an API key: what may be shown of it, its prefix and last four characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hint: String,
+    pub hint: Option<String>,
+    /// Of basic credentials: the name that is shown with the password. No two credentials have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub username: Option<String>,
+    /// Of basic credentials: what the password is recognised by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<PasswordHash>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
@@ -95,12 +104,34 @@ pub struct Credential {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
-    /// A key in a header.
+    /// A key, where the policy `key-auth` looks for it.
     ApiKey,
+    /// A username and a password (RFC 7617), for the policy `basic-auth`.
+    Basic,
 }
 
 impl Document for Credential {
     const KIND: Kind = Kind::Credential;
+
+    fn check(&self, problems: &mut Problems) {
+        let fields = [
+            ("key_hash", self.key_hash.is_some(), CredentialKind::ApiKey),
+            ("hint", self.hint.is_some(), CredentialKind::ApiKey),
+            ("username", self.username.is_some(), CredentialKind::Basic),
+            ("password_hash", self.password_hash.is_some(), CredentialKind::Basic),
+        ];
+        for (field, given, of) in fields {
+            if of == self.kind && !given {
+                problems.add_at(field, "missing_field", format!("`{field}` is missing"));
+            }
+            if of != self.kind && given {
+                problems.add_at(field, "conflict", "belongs to another kind of credential");
+            }
+        }
+        if self.username.as_ref().is_some_and(|name| name.chars().any(|c| c == ':' || c.is_control())) {
+            problems.add_at("username", "invalid_value", "must be without `:` and control characters");
+        }
+    }
 
     fn references(&self) -> Pointed<'_> {
         [("/consumer".into(), Kind::Consumer, &self.consumer)].into_iter().collect()

@@ -44,8 +44,8 @@ pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
 pub use ports::{
-    Ask, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss, Ports, Quota,
-    Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
+    Ask, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss,
+    Ports, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
 };
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};

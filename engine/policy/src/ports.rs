@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use tidegate_model::{Id, Instant, Sha256};
+use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
 use crate::ConsumerFacts;
 
@@ -68,6 +68,8 @@ pub struct ComputeBusy;
 pub trait Directory {
     /// Whose API key has this SHA-256.
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch>;
+    /// Whose basic credentials have this username.
+    fn basic(&self, username: &str) -> Option<BasicMatch>;
     /// A consumer.
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
     /// What a group is called.
@@ -82,6 +84,19 @@ pub struct KeyMatch {
     /// Whose it is. `None` if the consumer is not there, which matches nobody.
     pub consumer: Option<Arc<ConsumerFacts>>,
     /// From when on it is refused.
+    pub expires_at: Option<Instant>,
+}
+
+/// Basic credentials that were found.
+#[derive(Debug, Clone)]
+pub struct BasicMatch {
+    /// Which ones.
+    pub credential: Id,
+    /// Whose they are. `None` if the consumer is not there, which matches nobody.
+    pub consumer: Option<Arc<ConsumerFacts>>,
+    /// What the password is recognised by.
+    pub password: Arc<PasswordHash>,
+    /// From when on they are refused.
     pub expires_at: Option<Instant>,
 }
 

@@ -101,6 +101,10 @@ impl Directory for MapDirectory {
         self.0.get(hash).cloned()
     }
 
+    fn basic(&self, _: &str) -> Option<crate::BasicMatch> {
+        None
+    }
+
     fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
         None
     }

@@ -1,4 +1,4 @@
-//! Who is known: credentials by hash, consumers by id.
+//! Who is known: credentials by hash or username, consumers by id.
 //!
 //! Credentials lie in many small shards, so that a change copies one of them and a look-up is one probe of a plain table.
 
@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use tidegate_model::{
-    Change, Consumer, Credential, GatewayConfig, Id, Instant, Kind, Problem, Problems, Resource, Sha256, Spec,
+    Change, Consumer, Credential, GatewayConfig, Id, Instant, Kind, PasswordHash, Problem, Problems, Resource, Sha256,
+    Spec,
 };
-use tidegate_policy::{ConsumerFacts, Directory, KeyMatch};
+use tidegate_policy::{BasicMatch, ConsumerFacts, Directory, KeyMatch};
 
 const SHARDS: usize = 4096;
 
@@ -19,6 +20,7 @@ const SHARDS: usize = 4096;
 pub struct Identity {
     /// Empty until there is a credential, then [`SHARDS`].
     keys: Vec<Arc<Shard>>,
+    basic: imbl::HashMap<Arc<str>, Basic>,
     consumers: imbl::HashMap<Id, Arc<ConsumerFacts>>,
     /// What groups are called.
     groups: imbl::HashMap<Id, Arc<str>>,
@@ -32,6 +34,13 @@ struct Entry {
     credential: Id,
     consumer: Id,
     expires_at: Option<Instant>,
+}
+
+/// Basic credentials, by username.
+#[derive(Clone)]
+struct Basic {
+    entry: Entry,
+    password: Arc<PasswordHash>,
 }
 
 /// Takes the hash that is already there.
@@ -75,7 +84,7 @@ impl Identity {
         // hashes are given up before they are taken, so that the order of changes does not matter
         for change in of(Kind::Credential) {
             if let Some(old) = before.spec::<Credential>(change.id) {
-                next.forget(change.id, &old.key_hash);
+                next.forget(change.id, old);
             }
         }
         for change in of(Kind::Credential) {
@@ -100,33 +109,57 @@ impl Identity {
         (next, problems)
     }
 
-    fn forget(&mut self, id: Id, hash: &Sha256) {
-        let (shard, key) = place(hash);
+    fn forget(&mut self, id: Id, old: &Credential) {
+        if let Some(username) = &old.username
+            && self.basic.get(username.as_str()).is_some_and(|basic| basic.entry.credential == id)
+        {
+            self.basic.remove(username.as_str());
+        }
+        let Some((shard, key)) = old.key_hash.as_ref().map(place) else { return };
         let Some(shard) = self.keys.get_mut(shard) else { return };
         if shard.get(&key).is_some_and(|entry| entry.credential == id) {
             Arc::make_mut(shard).remove(&key);
         }
     }
 
-    /// Two credentials can't have the same key: it would be left to chance whose it is. The older one keeps it.
+    /// Two credentials can't have the same key or username: it would be left to chance whose it is. The older one keeps it.
     fn credential_is(&mut self, resource: &Resource) -> Option<Problem> {
         let Spec::Credential(credential) = &resource.spec else { return None };
         let consumer = credential.consumer.id()?;
+        let entry = Entry { credential: resource.id, consumer, expires_at: credential.expires_at };
+        match (&credential.key_hash, &credential.username, &credential.password_hash) {
+            (Some(hash), ..) => {
+                let other = self.key_is(entry, hash)?;
+                Some(conflict(resource, "key_hash", format!("credential `{other}` has the same key")))
+            }
+            (None, Some(username), Some(password)) => {
+                let other = self.username_is(entry, username, password)?;
+                Some(conflict(resource, "username", format!("credential `{other}` has the username `{username}`")))
+            }
+            _ => None,
+        }
+    }
+
+    fn key_is(&mut self, entry: Entry, hash: &Sha256) -> Option<Id> {
         if self.keys.is_empty() {
             self.keys = vec![Arc::default(); SHARDS];
         }
-        let (shard, key) = place(&credential.key_hash);
-        let entry = Entry { credential: resource.id, consumer, expires_at: credential.expires_at };
+        let (shard, key) = place(hash);
         let shard = Arc::make_mut(&mut self.keys[shard]);
-        let other = shard.get(&key).map(|other| other.credential).filter(|other| *other != resource.id);
-        if other.is_none_or(|other| resource.id < other) {
+        let other = shard.get(&key).map(|other| other.credential).filter(|other| *other != entry.credential);
+        if other.is_none_or(|other| entry.credential < other) {
             shard.insert(key, entry);
         }
-        other.map(|other| {
-            let mut problems = Problems::new();
-            problems.add_at("key_hash", "conflict", format!("credential `{other}` has the same key"));
-            problems.into_vec().remove(0).of(resource.kind(), resource.id, None)
-        })
+        other
+    }
+
+    fn username_is(&mut self, entry: Entry, username: &str, password: &PasswordHash) -> Option<Id> {
+        let other = self.basic.get(username).map(|basic| basic.entry.credential);
+        let other = other.filter(|other| *other != entry.credential);
+        if other.is_none_or(|other| entry.credential < other) {
+            self.basic.insert(username.into(), Basic { entry, password: Arc::new(password.clone()) });
+        }
+        other
     }
 
     fn consumer_is(&mut self, resource: &Resource) {
@@ -144,9 +177,19 @@ impl Identity {
                 entry.expires_at
             )
         });
+        let basic = self.basic.iter().map(|(username, basic)| {
+            let Basic { entry: Entry { credential, consumer, expires_at }, password } = basic;
+            format!("basic {username} {credential} of {consumer} until {expires_at:?} by {password}")
+        });
         let consumers = self.consumers.values().map(|consumer| format!("consumer {consumer:?}"));
-        keys.chain(consumers).chain(self.groups.iter().map(|(id, name)| format!("group {id} `{name}`")))
+        keys.chain(basic).chain(consumers).chain(self.groups.iter().map(|(id, name)| format!("group {id} `{name}`")))
     }
+}
+
+fn conflict(resource: &Resource, field: &str, detail: String) -> Problem {
+    let mut problems = Problems::new();
+    problems.add_at(field, "conflict", detail);
+    problems.into_vec().remove(0).of(resource.kind(), resource.id, None)
 }
 
 fn facts(resource: &Resource, consumer: &Consumer) -> ConsumerFacts {
@@ -170,6 +213,16 @@ impl Directory for Identity {
         Some(KeyMatch {
             credential: entry.credential,
             consumer: self.consumers.get(&entry.consumer).cloned(),
+            expires_at: entry.expires_at,
+        })
+    }
+
+    fn basic(&self, username: &str) -> Option<BasicMatch> {
+        let Basic { entry, password } = self.basic.get(username)?;
+        Some(BasicMatch {
+            credential: entry.credential,
+            consumer: self.consumers.get(&entry.consumer).cloned(),
+            password: password.clone(),
             expires_at: entry.expires_at,
         })
     }

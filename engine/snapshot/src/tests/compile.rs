@@ -159,3 +159,18 @@ fn a_former_snapshot_is_freed_by_who_publishes() {
     drop(held);
     assert_eq!(live.collect(), 0);
 }
+
+#[test]
+fn two_credentials_can_not_have_the_same_username_and_a_changed_one_is_free() {
+    let credential = |n, name: &str| {
+        let hash = format!("$argon2id$v=19$m=64,t=1,p=1${}${}", "A".repeat(22), "A".repeat(43));
+        let document = json!({ "consumer": id(51), "kind": "basic", "username": name, "password_hash": hash });
+        put(Kind::Credential, n, document)
+    };
+    let now = snapshot(vec![credential(52, "ann"), put(Kind::Consumer, 51, json!({}))]);
+    assert_eq!(problems(&now, vec![credential(53, "ann")]).len(), 1);
+    assert_eq!(now.identity().basic("ann").expect("it").credential, id(52));
+    assert!(now.identity().basic("Ann").is_none() && now.identity().basic("bob").is_none());
+    let both = snapshot(vec![credential(52, "bob"), credential(53, "ann")]);
+    assert_eq!(both.identity().basic("ann").expect("it").credential, id(53));
+}

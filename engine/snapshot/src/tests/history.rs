@@ -100,6 +100,14 @@ fn some_change() -> impl Strategy<Value = Change> {
             json!({ "consumer": id(of), "kind": "api-key", "key_hash": Sha256::of(&[key]), "hint": "x" }),
         )
     });
+    let basic = (60u128..63, 50u128..53, 0u8..3, 0u8..2).prop_map(|(n, of, name, password)| {
+        let hash = format!("$argon2id$v=19$m=64,t=1,p=1${}A${}A", "A".repeat(21), password.to_string().repeat(42));
+        put(
+            Kind::Credential,
+            n,
+            json!({ "consumer": id(of), "kind": "basic", "username": format!("u{name}"), "password_hash": hash }),
+        )
+    });
     let gone = prop_oneof![
         (1u128..4).prop_map(|n| delete(Kind::Service, n)),
         (10u128..18).prop_map(|n| delete(Kind::Route, n)),
@@ -108,7 +116,7 @@ fn some_change() -> impl Strategy<Value = Change> {
         (60u128..63).prop_map(|n| delete(Kind::Credential, n)),
         Just(delete(Kind::Upstream, 40)),
     ];
-    prop_oneof![2 => service, 1 => upstream, 5 => route, 4 => policy, 1 => consumer, 2 => credential, 3 => gone]
+    prop_oneof![2 => service, 1 => upstream, 5 => route, 4 => policy, 1 => consumer, 2 => credential, 2 => basic, 3 => gone]
 }
 
 proptest! {
