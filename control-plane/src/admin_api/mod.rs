@@ -8,6 +8,7 @@
 
 mod answer;
 mod call;
+mod credentials;
 mod log_level;
 mod nodes;
 mod openapi;

@@ -14,7 +14,7 @@ use super::answer::ErrorCode;
 use super::operations::{Access, Operation, Parameter, Place, Shape, all};
 use super::print::hidden_fields;
 use super::resources::{NOUNS, Noun};
-use super::{log_level, nodes, revisions, session, status, tokens, waiting};
+use super::{credentials, log_level, nodes, revisions, session, status, tokens, waiting};
 use crate::changes::is_named;
 
 /// The description of the admin API.
@@ -245,6 +245,7 @@ fn schemas() -> Map<String, Value> {
         }
         schemas.insert(name.to_owned(), schema);
     }
+    credentials::add_schemas(&mut schemas);
     schemas.sort_keys();
     schemas
 }
@@ -256,6 +257,10 @@ fn request_schemas() -> Map<String, Value> {
     });
     let mut generator = SchemaGenerator::new(settings);
     generator.subschema_for::<tokens::TokenRequest>();
+    generator.subschema_for::<credentials::KeyRequest>();
+    generator.subschema_for::<credentials::RotateRequest>();
+    generator.subschema_for::<credentials::BulkRequest>();
+    generator.subschema_for::<credentials::BasicRequest>();
     generator.subschema_for::<log_level::LogLevelChange>();
     generator.take_definitions(true)
 }

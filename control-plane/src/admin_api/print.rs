@@ -63,7 +63,8 @@ pub(super) fn hidden_fields(kind: Kind) -> &'static [String] {
 
 fn is_hash(schema: &Value) -> bool {
     let options = schema.get("anyOf").and_then(Value::as_array);
-    schema.get("format").is_some_and(|format| format == "sha256") || options.into_iter().flatten().any(is_hash)
+    schema.get("format").is_some_and(|format| format == "sha256" || format == "password-hash")
+        || options.into_iter().flatten().any(is_hash)
 }
 
 /// The ETag of a resource.
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn hashes_are_hidden_whatever_the_kind() {
         let hidden = |kind| hidden_fields(kind).join(" ");
-        assert_eq!(hidden(Kind::Credential), "key_hash");
+        assert_eq!(hidden(Kind::Credential), "key_hash password_hash");
         assert_eq!(hidden(Kind::OperatorToken), "token_hash");
         assert_eq!(hidden(Kind::JoinToken), "token_hash");
         assert_eq!(hidden(Kind::Node), "public_key");

@@ -15,8 +15,8 @@ use super::operations::{
     write_parameters,
 };
 use super::print;
-use super::waiting::Goal;
-use crate::changes::{ChangeSet, Committed, Effect, Expected, Item, Wish};
+use super::waiting::{Applied, Goal};
+use crate::changes::{ChangeSet, Committed, Effect, Expected, Item, Outcome, Wish};
 
 /// What the API says of a kind.
 pub(super) struct Noun {
@@ -214,12 +214,12 @@ async fn list(call: Call) -> Result<Answer, Fault> {
 
 async fn routes_of(call: Call) -> Result<Answer, Fault> {
     let service = call.resource("ref", Kind::Service)?;
-    page_of_referrers(&call, service.id)
+    page_of_referrers(&call, service.id, |_| true)
 }
 
 /// A page of those of the operation's kind that refer to a resource.
-pub(super) fn page_of_referrers(call: &Call, target: Id) -> Result<Answer, Fault> {
-    let rows = call.now.config().referrers(target).filter(|row| row.kind() == call.kind()).cloned();
+pub(super) fn page_of_referrers(call: &Call, target: Id, is_one: impl Fn(&Resource) -> bool) -> Result<Answer, Fault> {
+    let rows = call.now.config().referrers(target).filter(|row| row.kind() == call.kind() && is_one(row)).cloned();
     page(call, rows)
 }
 
@@ -337,25 +337,11 @@ pub(super) async fn write_and_show(
     wish: Wish,
     add: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<Answer, Fault> {
-    let wait = call.wait()?;
     let expected = if matches!(wish, Wish::Create(_)) { Expected::Anything } else { call.expected()? };
     let item = Item { kind: call.kind(), wish, expected };
-    let set = ChangeSet { items: vec![item], message: None, change_id: call.change_id()? };
-    let Committed { revision, mut outcomes, classes, .. } = call.api.changes.commit(&call.actor(), set).await?;
+    let Written { revision, mut outcomes, applied } = commit(&call, vec![item]).await?;
     let outcome = outcomes.pop().expect("a set of one has one outcome");
     let resource = &outcome.resource;
-    let applied = match wait {
-        None => None,
-        Some((wait, timeout)) => {
-            let unchanged = outcome.effect == Effect::Unchanged;
-            let goal = if unchanged {
-                Goal { revision: resource.revision, classes: vec![resource.kind().class()] }
-            } else {
-                Goal { revision, classes }
-            };
-            Some(call.api.wait_for(goal, wait, timeout).await)
-        }
-    };
     if outcome.effect == Effect::Deleted {
         let answer = match applied {
             None => Answer::empty(StatusCode::NO_CONTENT),
@@ -374,6 +360,33 @@ pub(super) async fn write_and_show(
         answer = answer.status(StatusCode::CREATED).with_text(LOCATION, &location);
     }
     Ok(answer)
+}
+
+/// What was committed, and where it runs if that was waited for.
+pub(super) struct Written {
+    pub(super) revision: u64,
+    /// One for each item.
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) applied: Option<Applied>,
+}
+
+/// Commits a set, and waits for nodes if the call says so.
+pub(super) async fn commit(call: &Call, items: Vec<Item>) -> Result<Written, Fault> {
+    let wait = call.wait()?;
+    let set = ChangeSet { items, message: None, change_id: call.change_id()? };
+    let Committed { revision, outcomes, classes, .. } = call.api.changes.commit(&call.actor(), set).await?;
+    let applied = match (wait, outcomes.as_slice()) {
+        (None, _) => None,
+        (Some((wait, timeout)), outcomes) => {
+            let unchanged = outcomes.iter().all(|outcome| outcome.effect == Effect::Unchanged);
+            let goal = match outcomes.iter().map(|outcome| &outcome.resource).max_by_key(|r| r.revision) {
+                Some(newest) if unchanged => Goal { revision: newest.revision, classes: vec![newest.kind().class()] },
+                _ => Goal { revision, classes },
+            };
+            Some(call.api.wait_for(goal, wait, timeout).await)
+        }
+    };
+    Ok(Written { revision, outcomes, applied })
 }
 
 /// A parameter of nested items.

@@ -1,6 +1,7 @@
 //! The admin API, over real sockets: on SQLite where it does not matter, on Postgres where it does.
 
 mod coverage;
+mod credentials;
 mod nouns;
 mod openapi;
 mod pages;

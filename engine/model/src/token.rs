@@ -60,9 +60,10 @@ pub fn is_well_formed(kind: TokenKind, text: &str) -> bool {
         && checksum(&text.as_bytes()[..length - CHECK]) == text.as_bytes()[length - CHECK..]
 }
 
-/// What may be shown of a token later on: its prefix and last four characters.
+/// What may be shown of a token later on: its last four characters, and its prefix if that is one of ours.
 pub fn hint(token: &str) -> String {
-    let prefix = token.split_inclusive('_').next().unwrap_or("");
+    let ours = [TokenKind::ApiKey, TokenKind::Operator, TokenKind::Join].map(TokenKind::prefix);
+    let prefix = ours.into_iter().find(|prefix| token.starts_with(prefix)).unwrap_or("");
     let tail = token.get(token.len().saturating_sub(4)..).unwrap_or("");
     format!("{prefix}…{tail}")
 }
@@ -158,6 +159,7 @@ mod tests {
         slip[20] = if slip[20] == b'x' { b'y' } else { b'x' };
         assert!(!is_well_formed(TokenKind::ApiKey, std::str::from_utf8(&slip).expect("ascii")));
         assert_eq!(hint(&key), format!("tg_…{}", &key[48..]));
+        assert_eq!(hint("some-long_key-of-theirs"), "…eirs");
     }
 
     #[test]
