@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::ports::counters::LocalCounters;
 use tidegate_data_plane::ports::{ComputePool, SystemClock};
@@ -102,11 +103,13 @@ async fn ask(caller: &mut DuplexStream, path: &str) -> io::Result<()> {
 
 fn worker(snapshot: &Arc<Snapshot>, cells: &Arc<Cells>, log: Option<AccessLog>) -> anyhow::Result<Rc<Worker>> {
     let clock = Arc::new(SystemClock);
+    let compute = Arc::new(ComputePool::new(1, 1)?);
     let parts = Parts {
         live: Arc::new(Live::new(snapshot.clone())),
         counters: Arc::new(LocalCounters::new(clock.clone(), 1_000)),
         clock,
-        compute: Arc::new(ComputePool::new(1, 1)?),
+        callers: Callers::new(compute.clone(), &Limits::default()),
+        compute,
         limits: Limits::default(),
         cells: cells.clone(),
         workers: WORKERS,

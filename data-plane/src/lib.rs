@@ -3,6 +3,7 @@
 //! A request's way begins in `listener`, and is told by `proxy::handle`; [`node`] is the one file that sees all of it.
 
 mod answers;
+pub mod callers;
 pub mod config_sync;
 mod edge;
 mod exchange;

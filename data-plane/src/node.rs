@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::answers;
+use crate::callers::Callers;
 use crate::config_sync::{self, ConfigSync};
 use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
@@ -149,11 +150,19 @@ impl Node {
         let at = Ready { proxy: sockets[0].local_addr()?, status: status.local_addr()? };
 
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
+        let compute = Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?);
+        let callers = Callers::new(compute.clone(), &limits);
         let in_process = matches!(link, ControlLink::InProcess(_));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);
         let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
-        let sync = ConfigSync::open(config_sync::Config { labels, address, answers, ..options })
-            .context("the node's configuration can't be kept")?;
+        let sync = ConfigSync::open(config_sync::Config {
+            labels,
+            address,
+            answers,
+            callers: Some(callers.clone()),
+            ..options
+        })
+        .context("the node's configuration can't be kept")?;
         let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
         let clock = Arc::new(SystemClock);
         let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
@@ -164,7 +173,8 @@ impl Node {
             counters,
             access_log,
             beside: metrics_beside,
-            compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
+            callers,
+            compute,
             pressure: Arc::new(Pressure::new(&limits)),
             draining: false.into(),
         });
@@ -339,6 +349,7 @@ fn start_workers(
             counters: page.counters.port(),
             clock: Arc::new(SystemClock),
             compute: page.compute.clone(),
+            callers: page.callers.clone(),
             limits: limits.clone(),
             edge: edge.clone(),
             cells: cells.clone(),

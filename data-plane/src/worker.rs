@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal, RouteFacts,
+    BasicMatch, Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal,
+    RouteFacts,
 };
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::callers::Callers;
 use crate::edge::{Edge, Ids, Ports as ToldPorts};
 use crate::exchange::h2_client;
 use crate::exchange::hyper_client::Opener;
@@ -39,6 +41,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Long work.
     pub compute: Arc<dyn Compute>,
+    /// What the node keeps of those who prove who they are.
+    pub callers: Arc<Callers>,
     /// Time-outs and limits.
     pub limits: Limits,
     /// Whom it believes.
@@ -81,13 +85,15 @@ pub struct Worker {
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, limits, edge, cells, workers, pressure, access_log } = parts;
+        let Parts { live, counters, clock, compute, callers, limits, .. } = parts;
+        let Parts { edge, cells, workers, pressure, access_log, .. } = parts;
+        let callers = callers.of_worker(clock.clone(), cells.clone());
         let meters = Rc::new(Meters::new(cells.clone()));
         Rc::new(Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
-            ports: Ports::new(counters, clock, compute),
+            ports: Ports::new(counters, clock, compute).with_callers(callers),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers, meters.clone()),
             log: access_log.map(|(log, node)| log.tap(&node)),
@@ -288,6 +294,10 @@ struct Known(Arc<Identity>);
 impl Directory for Known {
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch> {
         self.0.api_key(hash)
+    }
+
+    fn basic(&self, username: &str) -> Option<BasicMatch> {
+        self.0.basic(username)
     }
 
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {

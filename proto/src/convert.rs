@@ -236,7 +236,7 @@ macro_rules! messages {
     };
 }
 
-messages!(NodeMessage, node_message: Hello, Applied, Rejected, Resync, Answer, Alive);
+messages!(NodeMessage, node_message: Hello, Applied, Rejected, Resync, Answer, Alive, Used);
 messages!(ControlMessage, control_message: UpToDate, Begin, Chunk, End, Ask, Wait, Fleet, Move);
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ fn limits(settings: &Settings) -> node::Limits {
         drain_timeout: settings.duration(&DRAIN_TIMEOUT),
         connections_max: settings.count(&CONNECTIONS_MAX),
         connections_per_client_max: settings.count(&CONNECTIONS_PER_CLIENT_MAX),
+        auth_failures_max: u32::try_from(settings.count(&AUTH_FAILURES_MAX)).unwrap_or(u32::MAX),
         memory_max: settings.size_if_set(&MEMORY_MAX).unwrap_or(defaults.memory_max),
         ..defaults
     }

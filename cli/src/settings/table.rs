@@ -267,6 +267,16 @@ pub(crate) static CONNECTIONS_PER_CLIENT_MAX: Setting = Setting {
     help: "The most connections from one address; 0 is any number. A balancer in front is one address",
 };
 
+pub(crate) static AUTH_FAILURES_MAX: Setting = Setting {
+    name: "auth-failures-max",
+    value: "COUNT",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::CountOrZero { max: 1_000_000 },
+    fallback: Fixed("100"),
+    help: "How many attempts to sign in from one address may fail in a minute; then none is looked at for its rest. 0 is any number",
+};
+
 pub(crate) static MEMORY_MAX: Setting = Setting {
     name: "memory-max",
     value: "SIZE",
@@ -390,6 +400,7 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &HANDOVER,
     &CONNECTIONS_MAX,
     &CONNECTIONS_PER_CLIENT_MAX,
+    &AUTH_FAILURES_MAX,
     &MEMORY_MAX,
     &LOG_LEVEL,
     &LOG_FORMAT,

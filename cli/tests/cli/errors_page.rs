@@ -6,9 +6,15 @@ use tidegate_control_plane::admin_api::ErrorCode;
 use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
-const POLICIES: [(&str, u16, &str, &str); 9] = [
+const POLICIES: &[(&str, u16, &str, &str)] = &[
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
+    (
+        "too_many_failures",
+        429,
+        "downstream",
+        "Too many attempts from this address failed: no credentials from there are looked at until `Retry-After`.",
+    ),
     (
         "quota_exceeded",
         429,

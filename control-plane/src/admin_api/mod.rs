@@ -9,6 +9,7 @@
 mod answer;
 mod call;
 mod credentials;
+mod last_used;
 mod log_level;
 mod nodes;
 mod openapi;

@@ -10,6 +10,7 @@ use tidegate_model::{Id, Kind, Resource};
 
 use super::answer::{Answer, ErrorCode, Fault};
 use super::call::Call;
+use super::last_used::LastUsed;
 use super::operations::{
     Operation, Parameter, Shape, filter_parameters, if_match, if_none_match, page_parameters, reference,
     write_parameters,
@@ -209,36 +210,41 @@ fn deletes(kind: Kind) -> String {
 
 async fn list(call: Call) -> Result<Answer, Fault> {
     let rows = call.now.config().all(call.kind()).cloned();
-    page(&call, rows)
+    page(&call, rows).await
 }
 
 async fn routes_of(call: Call) -> Result<Answer, Fault> {
     let service = call.resource("ref", Kind::Service)?;
-    page_of_referrers(&call, service.id, |_| true)
+    page_of_referrers(&call, service.id, |_| true).await
 }
 
 /// A page of those of the operation's kind that refer to a resource.
-pub(super) fn page_of_referrers(call: &Call, target: Id, is_one: impl Fn(&Resource) -> bool) -> Result<Answer, Fault> {
+pub(super) async fn page_of_referrers(
+    call: &Call,
+    target: Id,
+    is_one: impl Fn(&Resource) -> bool,
+) -> Result<Answer, Fault> {
     let rows = call.now.config().referrers(target).filter(|row| row.kind() == call.kind() && is_one(row)).cloned();
-    page(call, rows)
+    page(call, rows).await
 }
 
 /// A page of resources, which come by age.
-fn page(call: &Call, rows: impl Iterator<Item = Arc<Resource>>) -> Result<Answer, Fault> {
+async fn page(call: &Call, rows: impl Iterator<Item = Arc<Resource>>) -> Result<Answer, Fault> {
     let (limit, after) = (call.limit()?, call.cursor::<Id>()?);
     let filter =
         Filter { name: call.query("name"), tag: call.query("tag"), text: call.query("q").map(str::to_lowercase) };
     let config = call.now.config();
-    // what a list says depends on nothing but the whole configuration
-    let etag = format!("W/\"{}\"", &call.now.position.chain.to_string()[..16]);
-    if call.has_already(&etag) {
-        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(&etag));
-    }
     let rows = rows.filter(|row| after.is_none_or(|after| row.id > after)).filter(|row| filter.takes(row));
     let mut rows: Vec<Arc<Resource>> = rows.take(limit + 1).collect();
     let next = (rows.len() > limit).then(|| rows[limit - 1].id);
     rows.truncate(limit);
-    let data: Vec<Value> = rows.iter().map(|row| Value::Object(print::resource(row, config))).collect();
+    let last_used = LastUsed::of(call, &rows).await;
+    // what a list says depends on the whole configuration, and of credentials on when they were used
+    let etag = format!("W/\"{}{}\"", &call.now.position.chain.to_string()[..16], last_used.tag());
+    if call.has_already(&etag) {
+        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(&etag));
+    }
+    let data: Vec<Value> = rows.iter().map(|row| Value::Object(last_used.shown(row, config))).collect();
     Ok(Answer::ok(json!({ "data": data, "next": next })).etag(&etag).at_revision(call.now.revision()))
 }
 
@@ -272,16 +278,17 @@ impl Filter<'_> {
 
 async fn read(call: Call) -> Result<Answer, Fault> {
     let resource = call.resource("ref", call.kind())?;
-    Ok(shown(&call, &resource))
+    Ok(shown(&call, &resource).await)
 }
 
 /// One resource, or that the caller has it already.
-pub(super) fn shown(call: &Call, resource: &Resource) -> Answer {
+pub(super) async fn shown(call: &Call, resource: &Arc<Resource>) -> Answer {
     let etag = print::etag(resource);
     let answer = if call.has_already(&etag) {
         Answer::empty(StatusCode::NOT_MODIFIED)
     } else {
-        Answer::ok(print::resource(resource, call.now.config()))
+        let last_used = LastUsed::of(call, std::slice::from_ref(resource)).await;
+        Answer::ok(last_used.shown(resource, call.now.config()))
     };
     answer.etag(&etag).at_revision(call.now.revision())
 }

@@ -178,12 +178,12 @@ fn article(noun: &str) -> &'static str {
 async fn list_of(call: Call) -> Result<Answer, Fault> {
     let of = of_path(&call);
     let owner = call.resource("ref", of.under)?;
-    page_of_referrers(&call, owner.id, |row| of.is_one(row))
+    page_of_referrers(&call, owner.id, |row| of.is_one(row)).await
 }
 
 async fn read(call: Call) -> Result<Answer, Fault> {
     let resource = issued(&call)?;
-    Ok(shown(&call, &resource))
+    Ok(shown(&call, &resource).await)
 }
 
 async fn revoke(call: Call) -> Result<Answer, Fault> {

@@ -163,6 +163,12 @@ async fn read(
                 answered(shared, answer);
                 continue;
             }
+            Some(Message::Used(used)) => {
+                let read =
+                    |used: v1::UsedCredential| Some((Id::new(uuid::Uuid::from_slice(&used.id).ok()?), used.hour));
+                shared.fleet.used(used.credentials.into_iter().filter_map(read));
+                continue;
+            }
             Some(Message::Alive(_)) | None => continue,
             Some(Message::Hello(_)) => {
                 return Ending::Refused(Status::invalid_argument("`Hello` is said once"));

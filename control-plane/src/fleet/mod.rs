@@ -7,6 +7,7 @@
 mod positions;
 mod status;
 mod table;
+mod uses;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +24,8 @@ use uuid::Uuid;
 
 pub use positions::{NOT_PERSISTED, NodePosition, NodeProblem, Positions};
 pub use status::{NodeState, NodeStatus};
+use uses::Uses;
+
 pub use table::Table;
 pub use wait::{Behind, Confirmation, Reason, Want};
 
@@ -60,6 +63,7 @@ pub struct Fleet {
     replica: String,
     source: Arc<dyn Source>,
     positions: Arc<dyn Positions>,
+    uses: Uses,
     timings: Timings,
     here: Mutex<Here>,
     dirty: Notify,
@@ -133,6 +137,7 @@ impl Fleet {
             positions,
             timings,
             here: Mutex::default(),
+            uses: Uses::default(),
             dirty: Notify::new(),
             changed: watch::Sender::new(0),
             size: watch::Sender::new(1),
@@ -144,10 +149,13 @@ impl Fleet {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut refresh = tokio::time::interval(self.timings.refresh);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut uses = tokio::time::interval(uses::WRITTEN_EVERY);
+        uses.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = refresh.tick() => self.count().await,
+                _ = uses.tick() => self.write_uses().await,
                 () = self.dirty.notified() => {
                     tokio::time::sleep(self.timings.batch).await;
                     if !self.flush().await {
@@ -158,6 +166,7 @@ impl Fleet {
             }
         }
         self.flush().await;
+        self.write_uses().await;
     }
 
     /// How many nodes are alive, all replicas together; at least one.

@@ -74,4 +74,9 @@ pub trait Positions: Send + Sync + 'static {
 
     /// Reads all.
     async fn all(&self) -> anyhow::Result<Vec<NodePosition>>;
+
+    /// Notes the hours in which credentials were used.
+    async fn note_uses(&self, _uses: Vec<(Id, u32)>) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_model::Id;
+
 use super::{NodePosition, Positions};
 use crate::store::{self, Store};
 
@@ -17,6 +19,10 @@ impl Positions for Table {
 
     async fn all(&self) -> anyhow::Result<Vec<NodePosition>> {
         Ok(self.0.positions().await?.into_iter().map(from_row).collect())
+    }
+
+    async fn note_uses(&self, uses: Vec<(Id, u32)>) -> anyhow::Result<()> {
+        Ok(self.0.note_uses(&uses).await?)
     }
 }
 

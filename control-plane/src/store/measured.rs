@@ -1,9 +1,11 @@
 //! A store that tells how long it took, and how often it failed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use tidegate_model::Id;
 use tidegate_telemetry::buckets::Histogram;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -100,6 +102,14 @@ impl Store for Measured {
 
     async fn positions(&self) -> Result<Vec<NodePosition>, StoreError> {
         self.figures.of(Operation::Positions, self.store.positions()).await
+    }
+
+    async fn note_uses(&self, uses: &[(Id, u32)]) -> Result<(), StoreError> {
+        self.store.note_uses(uses).await
+    }
+
+    async fn uses(&self, credentials: &[Id]) -> Result<HashMap<Id, u32>, StoreError> {
+        self.figures.of(Operation::Read, self.store.uses(credentials)).await
     }
 
     async fn insert_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {

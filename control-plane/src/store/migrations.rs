@@ -3,9 +3,15 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr, SqliteConnection};
 
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "log", include_str!("../../../migrations/postgres/0001_log.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "log", include_str!("../../../migrations/postgres/0001_log.sql")),
+    (2, "credential use", include_str!("../../../migrations/postgres/0002_credential_use.sql")),
+];
 
-const SQLITE: &[(i64, &str, &str)] = &[(1, "log", include_str!("../../../migrations/sqlite/0001_log.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "log", include_str!("../../../migrations/sqlite/0001_log.sql")),
+    (2, "credential use", include_str!("../../../migrations/sqlite/0002_credential_use.sql")),
+];
 
 /// Replicas that start together migrate one after the other; the lock is held for as long as the connection.
 pub(super) async fn migrate_postgres(connection: &mut PgConnection) -> Result<(), MigrateError> {

@@ -21,9 +21,11 @@ mod sqlite;
 mod statements;
 mod types;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tidegate_model::Id;
 use tokio::sync::watch;
 
 pub use error::{Source, StoreError};
@@ -83,6 +85,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where all nodes are that were ever written, by id.
     async fn positions(&self) -> Result<Vec<NodePosition>, StoreError>;
+
+    /// Notes the hours in which credentials were used; the latest stays. Forgets those of credentials that are gone.
+    async fn note_uses(&self, uses: &[(Id, u32)]) -> Result<(), StoreError>;
+
+    /// The hours in which these credentials were used last, as far as is known.
+    async fn uses(&self, credentials: &[Id]) -> Result<HashMap<Id, u32>, StoreError>;
 
     /// Settles a fact of the cluster: the first writer wins, and all, also the losers, read what it wrote.
     async fn insert_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;

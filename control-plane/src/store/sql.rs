@@ -1,10 +1,12 @@
 //! The store over SQL, the same for both engines.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tidegate_model::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -218,6 +220,36 @@ impl Store for SqlStore {
 
     async fn positions(&self) -> Result<Vec<NodePosition>, StoreError> {
         statements::positions(&mut self.readers.session().await?).await
+    }
+
+    async fn note_uses(&self, uses: &[(Id, u32)]) -> Result<(), StoreError> {
+        let _turn = self.turn_beside().await?;
+        let mut session = self.writers.session().await?;
+        // sorted, as above
+        let mut uses = uses.to_vec();
+        uses.sort_unstable();
+        session.begin_write().await?;
+        for (credential, hour) in uses {
+            if let Err(why) = statements::upsert_use(&mut session, credential, hour).await {
+                session.rollback().await;
+                return Err(why);
+            }
+        }
+        if let Err(why) = statements::forget_uses(&mut session).await {
+            session.rollback().await;
+            return Err(why);
+        }
+        session.commit().await
+    }
+
+    async fn uses(&self, credentials: &[Id]) -> Result<HashMap<Id, u32>, StoreError> {
+        let mut session = self.readers.session().await?;
+        let mut found = HashMap::new();
+        for credential in credentials {
+            let hour = statements::hour_of_use(&mut session, *credential).await?;
+            found.extend(hour.map(|hour| (*credential, hour)));
+        }
+        Ok(found)
     }
 
     async fn insert_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {

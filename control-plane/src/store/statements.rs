@@ -355,6 +355,44 @@ pub(super) async fn positions(session: &mut Session) -> Result<Vec<NodePosition>
         .await
 }
 
+pub(super) async fn upsert_use(session: &mut Session, credential: Id, hour: u32) -> Result<(), StoreError> {
+    session
+        .execute(
+            "insert into credential_use (workspace, credential, hour) values ($1, $2, $3) \
+             on conflict (workspace, credential) do update set hour = excluded.hour \
+             where credential_use.hour < excluded.hour",
+            &[WORKSPACE, Arg::Text(&credential.to_string()), Arg::Int(i64::from(hour))],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Those of credentials that are gone.
+pub(super) async fn forget_uses(session: &mut Session) -> Result<(), StoreError> {
+    session
+        .execute(
+            "delete from credential_use where workspace = $1 and not exists (select 1 from resource \
+             where resource.workspace = $1 and resource.kind = 'credential' and resource.id = credential_use.credential)",
+            &[WORKSPACE],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn hour_of_use(session: &mut Session, credential: Id) -> Result<Option<u32>, StoreError> {
+    let read = |row: Row| {
+        let hour: i64 = row.get("hour")?;
+        Ok(u32::try_from(hour).unwrap_or(0))
+    };
+    session
+        .fetch_optional(
+            "select hour from credential_use where workspace = $1 and credential = $2",
+            &[WORKSPACE, Arg::Text(&credential.to_string())],
+            read,
+        )
+        .await
+}
+
 /// Writes a fact, unless it is known.
 pub(super) async fn insert_fact(session: &mut Session, name: &str, value: &[u8]) -> Result<(), StoreError> {
     session

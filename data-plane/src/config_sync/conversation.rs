@@ -16,9 +16,13 @@ use super::ConfigSync;
 use super::client::SyncError;
 use super::stage::Work;
 use super::update::Assembly;
+use crate::callers::Used;
 
 /// What waits to be said: an answer per class, answers to questions, signs of life.
 const OUT_MAX: usize = 64;
+
+/// Of how many credentials one message tells that they were used.
+const USED_MAX: usize = 2048;
 
 /// Why a stream ended in peace.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ impl Conversation<'_> {
         let mut assembly = Assembly::default();
         let mut alive = tokio::time::interval(sync.config.timings.alive_every);
         alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut used = tokio::time::interval(sync.config.timings.used_every);
+        used.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let moving = tokio::time::sleep(Duration::MAX / 4);
         tokio::pin!(moving);
         let mut first = true;
@@ -56,6 +62,10 @@ impl Conversation<'_> {
                 message = inbound.message() => message,
                 _ = alive.tick() => {
                     let _ = out.try_send(v1::Alive {}.into()); // so much waits to be said that it is sign enough
+                    continue;
+                }
+                _ = used.tick() => {
+                    tell_used(sync, &out);
                     continue;
                 }
                 () = &mut moving => return Ok(Ending::Moved),
@@ -95,6 +105,26 @@ impl Conversation<'_> {
                 }
                 None => {} // of a later version
             }
+        }
+    }
+}
+
+/// Tells what there is room for: the rest is told a minute later.
+fn tell_used(sync: &ConfigSync, out: &mpsc::Sender<v1::NodeMessage>) {
+    let Some(callers) = &sync.config.callers else { return };
+    // half of the room is for answers
+    while out.capacity() > OUT_MAX / 2 {
+        let used = callers.uses().take(USED_MAX);
+        if used.is_empty() {
+            return;
+        }
+        let credential = |used: &Used| {
+            let id = used.credential.uuid().as_bytes().to_vec();
+            v1::UsedCredential { id, hour: used.hour }
+        };
+        let message = v1::Used { credentials: used.iter().map(credential).collect() };
+        if out.try_send(message.into()).is_err() {
+            return callers.uses().put_back(&used);
         }
     }
 }

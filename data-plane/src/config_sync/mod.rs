@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::callers::Callers;
 use tidegate_policy::Registry;
 use tidegate_proto::data_key::DataKey;
 use tidegate_snapshot::{Live, Snapshot};
@@ -77,6 +78,8 @@ pub struct Config {
     pub registry: Registry,
     /// Answers beyond `status`.
     pub answers: Answers,
+    /// Whose uses of credentials are told.
+    pub callers: Option<Arc<Callers>>,
     /// How long what may take.
     pub timings: Timings,
     /// Of the randomness in waiting; random itself if absent.
@@ -96,6 +99,7 @@ impl Config {
             link,
             registry: Registry::standard(),
             answers: Arc::new(|_, _| None),
+            callers: None,
             timings: Timings::default(),
             seed: None,
         }
@@ -111,6 +115,8 @@ pub struct Timings {
     pub enroll: Duration,
     /// Between two signs of life.
     pub alive_every: Duration,
+    /// Between two times that uses of credentials are told.
+    pub used_every: Duration,
     /// Between two pings on a connection.
     pub ping_every: Duration,
     /// From a ping to its answer.
@@ -131,6 +137,7 @@ impl Default for Timings {
             connect: Duration::from_secs(5),
             enroll: Duration::from_secs(10),
             alive_every: Duration::from_secs(10),
+            used_every: Duration::from_secs(60),
             ping_every: Duration::from_secs(10),
             ping_answer: Duration::from_secs(20),
             backoff: Duration::from_millis(200),

@@ -29,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) sync: watch::Receiver<SyncStatus>,
     pub(crate) sums: Sums,
     pub(crate) counters: NodeCounters,
+    pub(crate) callers: Arc<crate::callers::Callers>,
     pub(crate) compute: Arc<ComputePool>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) access_log: Option<AccessLog>,

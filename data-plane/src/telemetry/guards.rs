@@ -53,6 +53,14 @@ guards! {
     Descriptors: "descriptors";
     /// A connection stayed with a busy worker, as the other's queue was full.
     Handed: "accept_handed_max";
+    /// Credentials of an address were not looked at, as too many of its attempts had failed.
+    AuthFailures: "auth_failures_max";
+    /// An address whose attempts failed took the place of another one.
+    AuthFailureAddresses: "auth_failure_addresses_max";
+    /// A password was not checked, as too many waited.
+    PasswordChecks: "password_checks_waiting_max";
+    /// That a credential was used could not be noted.
+    CredentialsUsed: "credentials_used_max";
 }
 
 /// How many guards there are.

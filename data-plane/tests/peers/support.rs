@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::telemetry::Cells;
 use tidegate_data_plane::{Parts, TcpConnector, Worker};
@@ -59,6 +60,7 @@ impl Gateway {
             counters: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
+            callers: Callers::new(Arc::new(Nothing), &Limits::default()),
             limits: Limits::default(),
             pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
             access_log: None,

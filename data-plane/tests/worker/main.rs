@@ -6,6 +6,7 @@
 mod bodies;
 mod conditions;
 mod content_pages;
+mod credentials;
 mod drain;
 mod edge;
 mod floods;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 use tidegate_model::Problems;
@@ -44,6 +44,11 @@ pub enum AuthAnswer<'a> {
 pub trait Authenticator: Send + Sync + 'static {
     /// Looks at the request's credentials.
     fn authenticate<'a>(&'a self, head: &'a RequestHead, cx: &'a RequestContext) -> AuthAnswer<'a>;
+
+    /// Whether the request shows something that it would look at. Asked only of those from whose address too many attempts failed.
+    fn shows(&self, _head: &RequestHead) -> bool {
+        true
+    }
 
     /// Takes what it looks at off the request, so that credentials never go upstream. Runs on every path.
     fn strip(&self, head: &mut RequestHead);
@@ -90,15 +95,32 @@ impl Combinator {
                 Err(reply) => undecided = Err(reply),
             }
         }
-        let found = match undecided {
+        let found = match undecided.and_then(|()| self.may_try(&acting, head, cx)) {
             Ok(()) => self.decide(&acting, head, cx).await,
             Err(reply) => Err(reply),
         };
         for (_, authenticator) in acting.iter().filter(|(link, _)| !link.shadow) {
             authenticator.strip(head);
         }
-        cx.principal = found?;
+        let principal = found?;
+        if let Some(credential) = principal.credential {
+            cx.ports.attempts.used(credential);
+        }
+        cx.principal = principal;
         Ok(())
+    }
+
+    /// Once too many attempts from an address failed, its credentials are not looked at for a while, good ones neither: an
+    /// answer that tells good from wrong is what who guesses is after.
+    fn may_try(&self, members: &[&Member], head: &RequestHead, cx: &RequestContext) -> Result<(), Box<Reply>> {
+        let Some(wait) = cx.ports.attempts.blocked(cx.client) else { return Ok(()) };
+        let shown = members.iter().find(|(link, authenticator)| !link.shadow && authenticator.shows(head));
+        let Some((link, _)) = shown else { return Ok(()) };
+        cx.ports.attempts.turned_away();
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = "too many attempts from this address failed";
+        let reply = Reply::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail, Blame::Downstream);
+        Err(Box::new(link.signed(reply.with_header(RETRY_AFTER, HeaderValue::from(seconds)))))
     }
 
     async fn decide(
@@ -137,7 +159,10 @@ impl Combinator {
                     return Err(Box::new(link.signed(self.missing())));
                 }
                 (Authentication::NoCredentials, _) => {}
-                (Authentication::Invalid(refusal), _) => return Err(Box::new(link.signed(self.refused(refusal)))),
+                (Authentication::Invalid(refusal), _) => {
+                    cx.ports.attempts.failed(cx.client);
+                    return Err(Box::new(link.signed(self.refused(refusal))));
+                }
                 // one that can't decide is not a yes; another of any-of may still be
                 (Authentication::CannotDecide(error), Combination::AllOf) => {
                     return Err(Box::new(link.cannot_decide(&error)));

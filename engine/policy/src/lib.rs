@@ -8,6 +8,8 @@
 //! - A [`Chain`] is the ordered list of a route; a [`ChainRun`] is one request's way through it.
 
 mod authenticate;
+pub mod basic_auth;
+mod callers;
 mod captures;
 mod chain;
 mod context;
@@ -34,6 +36,7 @@ pub mod validate_request;
 pub mod validate_response;
 
 pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
+pub use callers::{Attempts, NoCallers, PasswordCheck, Passwords, PasswordsBusy, ShownPassword};
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
-use crate::ConsumerFacts;
+use crate::{Attempts, ConsumerFacts, NoCallers, Passwords};
 
 /// The world, as policies see it. One per worker.
+#[derive(Clone)]
 pub struct Ports {
     /// Counters of limits.
     pub counters: Arc<dyn CounterStore>,
@@ -20,6 +21,10 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Long work, off the worker.
     pub compute: Arc<dyn Compute>,
+    /// Checks passwords.
+    pub passwords: Rc<dyn Passwords>,
+    /// What is noted of those who try to prove who they are.
+    pub attempts: Rc<dyn Attempts>,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -236,6 +241,13 @@ pub trait CounterStore: Send + Sync {
 impl Ports {
     /// The ports of one worker.
     pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
-        Rc::new(Ports { counters, clock, compute })
+        let nobody = Rc::new(NoCallers);
+        Rc::new(Ports { counters, clock, compute, passwords: nobody.clone(), attempts: nobody })
+    }
+
+    /// The same, where passwords can be checked and attempts are noted.
+    #[must_use]
+    pub fn with_callers<C: Passwords + Attempts + 'static>(self: Rc<Self>, callers: Rc<C>) -> Rc<Self> {
+        Rc::new(Ports { passwords: callers.clone(), attempts: callers, ..(*self).clone() })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::secrets::{NoSecrets, Secrets};
 use crate::{AnyKind, Typed};
 
+static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
 static REQUEST_SIZE: Typed<crate::request_size::RequestSize> = Typed::new();
@@ -13,7 +14,8 @@ static RESPONSE_TRANSFORM: Typed<crate::response_transform::ResponseTransform> =
 static VALIDATE_REQUEST: Typed<crate::validate_request::ValidateRequest> = Typed::new();
 static VALIDATE_RESPONSE: Typed<crate::validate_response::ValidateResponse> = Typed::new();
 
-static KINDS: [&dyn AnyKind; 7] = [
+static KINDS: &[&dyn AnyKind] = &[
+    &BASIC_AUTH,
     &KEY_AUTH,
     &RATE_LIMIT,
     &REQUEST_SIZE,
@@ -25,7 +27,7 @@ static KINDS: [&dyn AnyKind; 7] = [
 
 /// All the kinds of this build.
 pub fn kinds() -> &'static [&'static dyn AnyKind] {
-    &KINDS
+    KINDS
 }
 
 /// What a snapshot is compiled with: the kinds, and what opens their secrets.

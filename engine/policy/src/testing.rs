@@ -1,11 +1,15 @@
 //! What the rooms' tests run a policy in: one request context, a clock turned by hand, counters in a map.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -13,13 +17,14 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use std::sync::Mutex;
-use tidegate_model::{Id, Instant, OnError, Problem, Sha256};
+use tidegate_model::{Id, Instant, OnError, PasswordHash, Problem, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Ask, Attachment, Built, Captures, Chain, ChainRun, Clock, Combine, Compute, ComputeBusy, ConsumerFacts,
-    CounterStore, Denial, Directory, KeyMatch, LimitSpec, Link, NoOverlays, Origin, Ports, Principal, Quota, Reading,
-    Registry, Reply, RequestContext, RequestHead, RequestId, ResponseHead, RouteFacts, Settled, Take, TakeOutcome,
+    Ask, Attachment, Attempts, BasicMatch, Built, Captures, Chain, ChainRun, Clock, Combine, Compute, ComputeBusy,
+    ConsumerFacts, CounterStore, Denial, Directory, KeyMatch, LimitSpec, Link, NoOverlays, Origin, PasswordCheck,
+    Passwords, Ports, Principal, Quota, Reading, Registry, Reply, RequestContext, RequestHead, RequestId, ResponseHead,
+    RouteFacts, Settled, ShownPassword, Take, TakeOutcome,
 };
 
 /// A clock that stands until it is set.
@@ -94,15 +99,51 @@ impl Compute for AtOnce {
 }
 
 #[derive(Default, Clone)]
-struct MapDirectory(HashMap<Sha256, KeyMatch>);
+struct MapDirectory {
+    keys: HashMap<Sha256, KeyMatch>,
+    basic: HashMap<String, BasicMatch>,
+}
+
+/// Takes a password for its own hash, counts what a node would compute, and lets five attempts of an address fail.
+#[derive(Default)]
+pub(crate) struct Guard {
+    checked: Cell<usize>,
+    failed: RefCell<HashMap<IpAddr, usize>>,
+}
+
+/// What tests take for the hash of a password: cheap, and of its own form.
+fn weak_hash(password: &str) -> Arc<PasswordHash> {
+    let text = STANDARD_NO_PAD.encode(Sha256::of(password.as_bytes()).0);
+    Arc::new(format!("$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA${text}").parse().expect("a hash"))
+}
+
+impl Passwords for Guard {
+    fn check(&self, shown: ShownPassword<'_>) -> PasswordCheck {
+        self.checked.set(self.checked.get() + 1);
+        let fits = shown.known.is_some_and(|(_, hash)| **hash == *weak_hash(shown.password));
+        PasswordCheck::Later(async move { Ok(fits) }.boxed_local())
+    }
+}
+
+impl Attempts for Guard {
+    fn blocked(&self, client: IpAddr) -> Option<Duration> {
+        (self.failed.borrow().get(&client).copied().unwrap_or(0) >= 5).then_some(Duration::from_millis(59_500))
+    }
+
+    fn failed(&self, client: IpAddr) {
+        *self.failed.borrow_mut().entry(client).or_default() += 1;
+    }
+
+    fn used(&self, _: Id) {}
+}
 
 impl Directory for MapDirectory {
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch> {
-        self.0.get(hash).cloned()
+        self.keys.get(hash).cloned()
     }
 
-    fn basic(&self, _: &str) -> Option<crate::BasicMatch> {
-        None
+    fn basic(&self, username: &str) -> Option<BasicMatch> {
+        self.basic.get(username).cloned()
     }
 
     fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
@@ -123,6 +164,7 @@ pub(crate) struct Bench {
     pub(crate) cx: RequestContext,
     kind: &'static str,
     directory: MapDirectory,
+    guard: Rc<Guard>,
 }
 
 pub(crate) fn id(n: u128) -> Id {
@@ -160,12 +202,25 @@ fn chain_of(kind: &'static str, config: &Value) -> Chain {
     Chain::new(vec![Arc::new(link)])
 }
 
+fn facts(id: Id, name: &str) -> Arc<ConsumerFacts> {
+    let value = HeaderValue::from_bytes(name.as_bytes()).expect("a name");
+    Arc::new(ConsumerFacts {
+        id,
+        name: name.into(),
+        groups: Default::default(),
+        id_header: value.clone(),
+        name_header: value,
+        custom_id_header: None,
+    })
+}
+
 impl Bench {
     pub(crate) fn new(kind: &'static str, config: Value) -> Self {
         let clock = Arc::new(ManualClock::default());
         let counters = Arc::new(MapCounters { clock: clock.clone(), used: Mutex::default() });
+        let guard = Rc::<Guard>::default();
         let cx = RequestContext {
-            ports: Ports::new(counters, clock.clone(), Arc::new(AtOnce)),
+            ports: Ports::new(counters, clock.clone(), Arc::new(AtOnce)).with_callers(guard.clone()),
             directory: Rc::new(MapDirectory::default()),
             request_id: RequestId::new(0, 1),
             client: [127, 0, 0, 1].into(),
@@ -180,27 +235,36 @@ impl Bench {
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };
         let chain = chain_of(kind, &config);
-        Bench { clock, chain, run: ChainRun::new(), head, cx, kind, directory: MapDirectory::default() }
+        Bench { clock, chain, run: ChainRun::new(), head, cx, kind, directory: MapDirectory::default(), guard }
     }
 
     pub(crate) fn with_key(mut self, key: &str, consumer: &str, expires_at: Option<i64>) -> Self {
-        let value = HeaderValue::from_str(consumer).expect("a name");
-        let facts = ConsumerFacts {
-            id: id(key.len() as u128),
-            name: consumer.into(),
-            groups: Default::default(),
-            id_header: value.clone(),
-            name_header: value,
-            custom_id_header: None,
-        };
         let found = KeyMatch {
             credential: id(9),
-            consumer: Some(Arc::new(facts)),
+            consumer: Some(facts(id(key.len() as u128), consumer)),
             expires_at: expires_at.map(Instant::from_millis),
         };
-        self.directory.0.insert(Sha256::of(key.as_bytes()), found);
+        self.directory.keys.insert(Sha256::of(key.as_bytes()), found);
         self.cx.directory = Rc::new(self.directory.clone());
         self
+    }
+
+    /// A consumer of the same name proves itself with this password.
+    pub(crate) fn with_basic(mut self, username: &str, password: &str, expires_at: Option<i64>) -> Self {
+        let found = BasicMatch {
+            credential: id(9),
+            consumer: Some(facts(id(8), username)),
+            password: weak_hash(password),
+            expires_at: expires_at.map(Instant::from_millis),
+        };
+        self.directory.basic.insert(username.to_owned(), found);
+        self.cx.directory = Rc::new(self.directory.clone());
+        self
+    }
+
+    /// How many passwords were computed.
+    pub(crate) fn passwords_checked(&self) -> usize {
+        self.guard.checked.get()
     }
 
     /// The same policy with another config: what was counted stays.

@@ -68,6 +68,10 @@ pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
         });
         schemas.insert(name.to_owned(), schema);
     }
+    schemas["Credential"]["properties"]["last_used"] = json!({
+        "type": "string", "format": "date-time",
+        "description": "The hour in which it was good for a request last, as far as nodes told. Absent: never since it is kept track of.",
+    });
     let mut rotated = schemas["IssuedKey"].clone();
     rotated["description"] = json!("A key that was issued in place of another.");
     rotated["properties"]["replaces"] = json!({

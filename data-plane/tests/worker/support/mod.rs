@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
+use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::node::Edge;
 use tidegate_data_plane::telemetry::access_log::AccessLog;
@@ -88,6 +89,7 @@ impl Gateway {
             counters: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
+            callers: Callers::new(Arc::new(Nothing), &Limits::default()),
             limits: Limits::default(),
             edge: Edge::default(),
             cells: cells.clone(),
@@ -96,6 +98,7 @@ impl Gateway {
             pressure: Arc::new(Pressure::of(1000, &Limits::default())),
         };
         change(&mut parts);
+        parts.callers = Callers::new(parts.compute.clone(), &parts.limits);
         let pressure = parts.pressure.clone();
         let sums = Sums::new(vec![cells.clone()], &parts.limits);
         let worker = Worker::new(parts, net.clone());

@@ -55,6 +55,10 @@ impl Authenticator for KeyAuthenticator {
         AuthAnswer::Now(self.find(head, cx))
     }
 
+    fn shows(&self, head: &RequestHead) -> bool {
+        !matches!(self.places.shown(head), Shown::Nothing)
+    }
+
     fn strip(&self, head: &mut RequestHead) {
         if !self.forward_key {
             self.places.strip(head);
