@@ -145,17 +145,17 @@ limits! {
         /// The window, from an address's first failure on.
         auth_failures_window: Duration = Duration::from_secs(60);
         /// How many addresses whose attempts failed are kept in mind; beyond, those that failed least are forgotten.
-        auth_failure_addresses_max: usize = 65_536;
+        auth_failure_addresses_max: usize = 65_000;
         /// How many passwords are checked at a time; each takes 19 MiB and about 20 ms.
         password_checks_max: usize = 2;
         /// How many may wait for that. Then the policy can't decide: `503 policy_failed`.
         password_checks_waiting_max: usize = 512;
         /// How many passwords that fitted are remembered, as keyed hashes, by the node and by each worker.
-        password_verdicts_max: usize = 16_384;
+        password_verdicts_max: usize = 16_000;
         /// For how long.
         password_verdict_kept: Duration = Duration::from_secs(300);
         /// Of how many credentials it is kept in mind that they were used, until a control plane knows.
-        credentials_used_max: usize = 262_144;
+        credentials_used_max: usize = 250_000;
     }
     "Towards Redis" {
         /// How long a request waits for the counters of its limits (`--redis-timeout`). Then each limit does as its `on_store_loss` says.

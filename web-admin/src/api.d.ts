@@ -498,7 +498,45 @@ export interface paths {
         delete: operations["deleteKeyOfConsumer"];
         options?: never;
         head?: never;
+        /** Change the label or the end of a key (RFC 7396: `null` takes a field away) */
+        patch: operations["patchKeyOfConsumer"];
+        trace?: never;
+    };
+    "/v1/consumers/{ref}/basic-credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the basic credentials of a consumer */
+        get: operations["listBasicCredentialsOfConsumer"];
+        put?: never;
+        /** Issue a basic credential for a consumer */
+        post: operations["createBasicCredentialOfConsumer"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/consumers/{ref}/basic-credentials/{credential}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a basic credential of a consumer */
+        get: operations["getBasicCredentialOfConsumer"];
+        put?: never;
+        post?: never;
+        /** Revoke a basic credential of a consumer: it is refused from then on */
+        delete: operations["deleteBasicCredentialOfConsumer"];
+        options?: never;
+        head?: never;
+        /** Change a password, a username, a label or an end (RFC 7396: `null` takes a field away) */
+        patch: operations["patchBasicCredentialOfConsumer"];
         trace?: never;
     };
     "/v1/operators/{ref}/tokens": {
@@ -532,6 +570,40 @@ export interface paths {
         post?: never;
         /** Revoke a token of an operator: it is refused from then on */
         delete: operations["deleteTokenOfOperator"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/consumers/{ref}/keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Issue a key in place of another, which ends after an overlap; it is shown this once */
+        post: operations["rotateKeyOfConsumer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Issue up to 1000 keys in one revision, or none; they are shown this once */
+        post: operations["createKeysInBulk"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -797,6 +869,29 @@ export interface components {
             /** @description The nodes that did not say so in time. */
             behind: components["schemas"]["Behind"][];
         };
+        /** @description What to change of basic credentials. What is left out stays; `null` takes a field away. */
+        BasicChange: {
+            label?: string | null;
+            /** Format: instant */
+            expires_at?: string | null;
+            username?: string;
+            password?: string;
+        };
+        /** @description A username and a password that a consumer proves itself with. */
+        BasicRequest: {
+            /** @description No other credential has it; without `:`. Compared exactly. */
+            username: string;
+            /** @description 12 to 256 bytes that are hard to guess. Never shown again. */
+            password: string;
+            /** @description For people. */
+            label?: string | null;
+            /**
+             * Format: instant
+             * @description From when on it is refused. Absent: never.
+             * @example 2027-01-31T00:00:00Z
+             */
+            expires_at?: string | null;
+        };
         /** @description A node that did not confirm in time. */
         Behind: {
             /** @description Its name. */
@@ -807,6 +902,28 @@ export interface components {
              */
             at: number;
             reason: components["schemas"]["Reason"];
+        };
+        /** @description One key of many. */
+        BulkItem: {
+            /**
+             * Format: reference
+             * @description Whose it is, by name or id.
+             */
+            consumer: string;
+            /** @description For people. */
+            label?: string | null;
+            /**
+             * Format: instant
+             * @description From when on it is refused. Absent: never.
+             * @example 2027-01-31T00:00:00Z
+             */
+            expires_at?: string | null;
+            /** @description A key of your own, as when one is issued. Absent: one is drawn. */
+            key?: string | null;
+        };
+        /** @description Keys to issue: all of them in one revision, or none. */
+        BulkRequest: {
+            items: components["schemas"]["BulkItem"][];
         };
         /** @description What one revision did to one resource, in full. What is secret is left out, on both sides. */
         Change: {
@@ -964,8 +1081,10 @@ export interface components {
             consumer: string;
             /** @description How it is presented. */
             kind: components["schemas"]["CredentialKind"];
-            /** @description What may be shown of the key: its prefix and last four characters. */
-            hint: string;
+            /** @description Of an API key: what may be shown of it, its prefix and last four characters. */
+            hint?: string;
+            /** @description Of basic credentials: the name that is shown with the password. No two credentials have the same. */
+            username?: string;
             /** @description For people. */
             label?: string;
             /**
@@ -988,9 +1107,20 @@ export interface components {
             updated_at: string;
             /** @description Only in the answer to a write that was waited for. */
             applied?: components["schemas"]["Applied"];
+            /**
+             * Format: date-time
+             * @description The hour in which it was good for a request last, as far as nodes told. Absent: never since it is kept track of.
+             */
+            last_used?: string;
+        };
+        /** @description What to change of a key. What is left out stays; `null` takes a field away. */
+        CredentialChange: {
+            label?: string | null;
+            /** Format: instant */
+            expires_at?: string | null;
         };
         /** @description How a credential is presented. */
-        CredentialKind: "api-key";
+        CredentialKind: "api-key" | "basic";
         /** @description One thing that is wrong. */
         FieldProblem: {
             /** @description Where in the document (RFC 6901); empty for the whole. */
@@ -1070,8 +1200,10 @@ export interface components {
             consumer: string;
             /** @description How it is presented. */
             kind: components["schemas"]["CredentialKind"];
-            /** @description What may be shown of the key: its prefix and last four characters. */
-            hint: string;
+            /** @description Of an API key: what may be shown of it, its prefix and last four characters. */
+            hint?: string;
+            /** @description Of basic credentials: the name that is shown with the password. No two credentials have the same. */
+            username?: string;
             /** @description For people. */
             label?: string;
             /**
@@ -1096,6 +1228,12 @@ export interface components {
             applied?: components["schemas"]["Applied"];
             /** @description Shown this once; only its hash is kept. */
             key: string;
+        };
+        /** @description Keys that were issued, in the order they were asked for. */
+        IssuedKeys: {
+            data: components["schemas"]["IssuedKey"][];
+            /** @description Only in the answer to a write that was waited for. */
+            applied?: components["schemas"]["Applied"];
         };
         /** @description A OperatorToken that was issued just now. */
         IssuedOperatorToken: {
@@ -1167,6 +1305,19 @@ export interface components {
             updated_at: string;
             /** @description Only in the answer to a write that was waited for. */
             applied?: components["schemas"]["Applied"];
+        };
+        /** @description What may be said of a key that is issued. */
+        KeyRequest: {
+            /** @description For people. */
+            label?: string | null;
+            /**
+             * Format: instant
+             * @description From when on it is refused. Absent: never.
+             * @example 2027-01-31T00:00:00Z
+             */
+            expires_at?: string | null;
+            /** @description A key of your own: at least 32 characters, or 128 bits as far as can be told. Absent: one is drawn, which is better. */
+            key?: string | null;
         };
         /** @description How loud a log is. */
         LogLevel: {
@@ -1642,6 +1793,70 @@ export interface components {
         };
         /** @description What an operator may do. */
         Role: "viewer" | "admin";
+        /** @description How a key is replaced. */
+        RotateRequest: {
+            /**
+             * Format: duration
+             * @description How long the other key goes on working, from `0s` to `365d`; it never ends later than it would have. Default: `24h`.
+             * @example 30s
+             */
+            overlap?: string | null;
+            /** @description For people. Absent: that of the other key. */
+            label?: string | null;
+            /**
+             * Format: instant
+             * @description From when on the new key is refused. Absent: never.
+             * @example 2027-01-31T00:00:00Z
+             */
+            expires_at?: string | null;
+            /** @description A key of your own, as when one is issued. Absent: one is drawn. */
+            key?: string | null;
+        };
+        /** @description A key that was issued in place of another. */
+        RotatedKey: {
+            /**
+             * Format: uuid
+             * @description For ever.
+             */
+            id: string;
+            /**
+             * Format: reference
+             * @description Whose it is; it goes when the consumer goes.
+             */
+            consumer: string;
+            /** @description How it is presented. */
+            kind: components["schemas"]["CredentialKind"];
+            /** @description Of an API key: what may be shown of it, its prefix and last four characters. */
+            hint?: string;
+            /** @description Of basic credentials: the name that is shown with the password. No two credentials have the same. */
+            username?: string;
+            /** @description For people. */
+            label?: string;
+            /**
+             * Format: instant
+             * @description From when on it is refused. Absent: never.
+             * @example 2027-01-31T00:00:00Z
+             */
+            expires_at?: string;
+            /** @description The revision that changed it last: its ETag. */
+            revision: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was changed last.
+             */
+            updated_at: string;
+            /** @description Only in the answer to a write that was waited for. */
+            applied?: components["schemas"]["Applied"];
+            /** @description Shown this once; only its hash is kept. */
+            key: string;
+            /** @description The other one. */
+            replaces: components["schemas"]["Credential"];
+        };
         /** @description A match that leads to a service, or elsewhere. */
         Route: {
             /**
@@ -8685,7 +8900,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TokenRequest"];
+                "application/json": components["schemas"]["KeyRequest"];
             };
         };
         responses: {
@@ -8944,6 +9159,684 @@ export interface operations {
             };
             /** @description `precondition_failed`: It was changed meanwhile. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patchKeyOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description The ETag that the resource must have, or `*` if it must be there; else 412. */
+                "If-Match"?: string;
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+                /** @description The id. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialChange"];
+            };
+        };
+        responses: {
+            /** @description It was changed, or was so already. */
+            200: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBasicCredentialsOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description The most entries of a page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Only the one with this name. */
+                name?: string;
+                /** @description Only those with this tag. */
+                tag?: string;
+                /** @description Only those with this text in name, label or description, in any case. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them, by age. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Credential"][];
+                        /** @description The `cursor` of the next page; `null` on the last. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createBasicCredentialOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BasicRequest"];
+            };
+        };
+        responses: {
+            /** @description It was issued. */
+            201: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getBasicCredentialOfConsumer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+                /** @description The id. */
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This is it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteBasicCredentialOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that the resource must have, or `*` if it must be there; else 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+                /** @description The id. */
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone, and was waited for. */
+            200: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waited"];
+                };
+            };
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patchBasicCredentialOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description The ETag that the resource must have, or `*` if it must be there; else 412. */
+                "If-Match"?: string;
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+                /** @description The id. */
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BasicChange"];
+            };
+        };
+        responses: {
+            /** @description It was changed. */
+            200: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9342,6 +10235,270 @@ export interface operations {
             };
             /** @description `precondition_failed`: It was changed meanwhile. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateKeyOfConsumer: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description The ETag that the resource must have, or `*` if it must be there; else 412. */
+                "If-Match"?: string;
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The name or the id. */
+                ref: string;
+                /** @description The id. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateRequest"];
+            };
+        };
+        responses: {
+            /** @description It was issued, and the other one given an end. */
+            201: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedKey"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createKeysInBulk: {
+        parameters: {
+            query?: {
+                /** @description Answer once nodes run on it: `all`, `any`, or a share such as `50%`. What they say is in `applied`. */
+                wait?: string;
+                /** @description How long to wait at most, up to `60s`. The change stays whether nodes confirm in time or not. */
+                timeout?: string;
+            };
+            header?: {
+                /** @description Up to 128 visible characters. A write that is sent again with the same key is not made twice. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            /** @description They were issued, in the order they were asked for. */
+            201: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedKeys"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: It conflicts with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

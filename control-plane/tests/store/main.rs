@@ -45,4 +45,5 @@ on_both_engines! {
     racers_agree_on_a_fact,
     the_last_word_of_the_newest_stream_is_a_nodes_position,
     an_append_wakes_who_follows,
+    the_latest_hour_of_a_credential_stays_until_it_is_gone,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_control_plane::store::{Appended, NodePosition, Store, StoreError};
-use tidegate_model::Kind;
+use tidegate_control_plane::store::{Appended, Change, Content, NodePosition, Store, StoreError};
+use tidegate_model::{Id, Kind};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -325,6 +325,23 @@ pub(crate) async fn the_last_word_of_the_newest_stream_is_a_nodes_position(place
     store.put_positions(&[at(2, "b", 3, 20)]).await.unwrap();
     store.put_positions(&[at(2, "a", 2, 15)]).await.unwrap();
     assert_eq!(store.positions().await.unwrap(), [at(1, "x", 1, 10), at(2, "b", 3, 20)]);
+}
+
+pub(crate) async fn the_latest_hour_of_a_credential_stays_until_it_is_gone(place: Place) {
+    let store = place.open().await;
+    let credential = |n: u128| Id::new(Uuid::from_u128(n));
+    let content = Content { name: None, document: "{}".to_owned() };
+    let created = |n| Change { kind: Kind::Credential, id: credential(n), before: None, after: Some(content.clone()) };
+    made(&*store, "c1", &[created(1), created(2)]).await;
+    store.note_uses(&[(credential(1), 7), (credential(2), 7), (credential(3), 7)]).await.unwrap();
+    store.note_uses(&[(credential(1), 9), (credential(2), 6)]).await.unwrap();
+    let known = store.uses(&[credential(1), credential(2), credential(3), credential(4)]).await.unwrap();
+    assert_eq!(known, [(credential(1), 9), (credential(2), 7)].into_iter().collect());
+    let gone = Change { kind: Kind::Credential, id: credential(2), before: Some(content.clone()), after: None };
+    made(&*store, "c2", &[gone]).await;
+    store.note_uses(&[(credential(1), 10)]).await.unwrap();
+    let known = store.uses(&[credential(1), credential(2)]).await.unwrap();
+    assert_eq!(known, [(credential(1), 10)].into_iter().collect());
 }
 
 pub(crate) async fn an_append_wakes_who_follows(place: Place) {

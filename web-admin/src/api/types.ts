@@ -18,6 +18,7 @@ export type Policy = Schemas["Policy"];
 export type PolicyKind = Schemas["PolicyKind"];
 export type Key = Schemas["Credential"];
 export type IssuedKey = Schemas["IssuedKey"];
+export type RotatedKey = Schemas["RotatedKey"];
 export type GatewayNode = Schemas["Node"];
 export type Revision = Schemas["Revision"];
 export type RevisionDetail = Schemas["RevisionDetail"];

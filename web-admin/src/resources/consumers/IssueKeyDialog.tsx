@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useMutation } from "@tanstack/react-query";
 import { changed } from "../../api/cache.ts";
@@ -13,10 +13,10 @@ import { placed } from "../document.ts";
 import { consumers } from "../nouns.ts";
 import { issueKey, type KeyRequest } from "./keys.ts";
 
-const places = { "/label": "label", "/expires_at": "expires" };
+const places = { "/label": "label", "/expires_at": "expires", "/key": "own" };
 
 export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClose: () => void }) {
-  const form = useForm({ initialValues: { label: "", expires: "" } });
+  const form = useForm({ initialValues: { label: "", expires: "", own: "" } });
   const issue = useMutation({
     mutationFn: (request: KeyRequest) => issueKey(consumer, request),
     onSuccess: () => changed(),
@@ -45,8 +45,19 @@ export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClos
             description="In your time zone. Left empty, it never does."
             {...form.getInputProps("expires")}
           />
+          <PasswordInput
+            label="Key of your own"
+            description="Left empty, one is drawn, which is better. At least 32 characters that are hard to guess."
+            autoComplete="off"
+            classNames={{ innerInput: "mono" }}
+            {...form.getInputProps("own")}
+          />
           <CurlPanel
-            call={{ method: "POST", url: `${consumers.item(consumer)}/keys?wait=all`, body: request }}
+            call={{
+              method: "POST",
+              url: `${consumers.item(consumer)}/keys?wait=all`,
+              body: request.key ? { ...request, key: "..." } : request,
+            }}
           />
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>
@@ -62,16 +73,17 @@ export function IssueKeyDialog({ consumer, onClose }: { consumer: string; onClos
   );
 }
 
-function keyRequest({ label, expires }: { label: string; expires: string }): KeyRequest {
+function keyRequest({ label, expires, own }: { label: string; expires: string; own: string }): KeyRequest {
   const at = expires ? new Date(expires) : undefined;
   return {
     ...(label.trim() ? { label: label.trim() } : {}),
     ...(at && !Number.isNaN(at.getTime()) ? { expires_at: at.toISOString() } : {}),
+    ...(own ? { key: own } : {}),
   };
 }
 
 /** The key, once. Closing by a stray click would lose it, so only the button closes. */
-function ShownOnce({
+export function ShownOnce({
   issued,
   consumer,
   onClose,

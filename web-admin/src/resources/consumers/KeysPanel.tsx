@@ -1,4 +1,4 @@
-import { Button, Tooltip } from "@mantine/core";
+import { Button, Group, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useReadOnly } from "../../api/session.ts";
@@ -13,11 +13,13 @@ import { useNow } from "../../ui/time.ts";
 import { IssueKeyDialog } from "./IssueKeyDialog.tsx";
 import { keys } from "./keys.ts";
 import { RevokeKeyDialog } from "./RevokeKeyDialog.tsx";
+import { RotateKeyDialog } from "./RotateKeyDialog.tsx";
 
 export function KeysPanel({ consumer }: { consumer: string }) {
   const list = useQuery(keys(consumer));
   const [issuing, setIssuing] = useState(false);
   const [revoking, setRevoking] = useState<Key>();
+  const [rotating, setRotating] = useState<Key>();
   const readOnly = useReadOnly();
   const rows = list.data?.data;
 
@@ -52,21 +54,33 @@ export function KeysPanel({ consumer }: { consumer: string }) {
               { title: "Key", cell: (key) => <Mono>{key.hint}</Mono> },
               { title: "Label", cell: (key) => key.label || <Nothing /> },
               { title: "Expires", cell: (key) => <Expiry at={key.expires_at} /> },
+              { title: "Last used", cell: (key) => <Time at={key.last_used} never="not seen" /> },
               { title: "Issued", wide: true, cell: (key) => <Time at={key.created_at} /> },
               {
                 title: "Actions",
                 untitled: true,
                 end: true,
                 cell: (key) => (
-                  <Button
-                    size="compact-xs"
-                    variant="default"
-                    aria-label={`Revoke ${key.label || key.hint}`}
-                    disabled={Boolean(readOnly)}
-                    onClick={() => setRevoking(key)}
-                  >
-                    Revoke
-                  </Button>
+                  <Group gap={6} wrap="nowrap" justify="flex-end">
+                    <Button
+                      size="compact-xs"
+                      variant="default"
+                      aria-label={`Rotate ${key.label || key.hint}`}
+                      disabled={Boolean(readOnly)}
+                      onClick={() => setRotating(key)}
+                    >
+                      Rotate
+                    </Button>
+                    <Button
+                      size="compact-xs"
+                      variant="default"
+                      aria-label={`Revoke ${key.label || key.hint}`}
+                      disabled={Boolean(readOnly)}
+                      onClick={() => setRevoking(key)}
+                    >
+                      Revoke
+                    </Button>
+                  </Group>
                 ),
               },
             ]}
@@ -74,6 +88,9 @@ export function KeysPanel({ consumer }: { consumer: string }) {
         )
       )}
       {issuing && <IssueKeyDialog consumer={consumer} onClose={() => setIssuing(false)} />}
+      {rotating && (
+        <RotateKeyDialog consumer={consumer} old={rotating} onClose={() => setRotating(undefined)} />
+      )}
       {revoking && (
         <RevokeKeyDialog consumer={consumer} issued={revoking} onClose={() => setRevoking(undefined)} />
       )}

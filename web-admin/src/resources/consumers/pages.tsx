@@ -7,6 +7,7 @@ import { ListPage } from "../ListPage.tsx";
 import { consumers, policies } from "../nouns.ts";
 import { KindNote } from "../policies/show.tsx";
 import { RelatedPanel } from "../RelatedPanel.tsx";
+import { BasicPanel } from "./BasicPanel.tsx";
 import { ConsumerTabs } from "./ConsumerTabs.tsx";
 import { consumerForm } from "./form.tsx";
 import { KeysPanel } from "./KeysPanel.tsx";
@@ -49,6 +50,7 @@ export function ConsumerDetail() {
       {(consumer) => (
         <>
           <KeysPanel consumer={consumer.name} />
+          <BasicPanel consumer={consumer.name} />
           <RelatedPanel
             title="Policies"
             noun={policies}
