@@ -40,7 +40,7 @@ pub use callers::{Attempts, NoCallers, PasswordCheck, Passwords, PasswordsBusy, 
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{
-    ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
+    ConsumerFacts, Kept, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
 };
 pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
@@ -136,6 +136,12 @@ pub trait Policy: Send + Sync + 'static {
         _cx: &'a mut RequestContext,
     ) -> Answer<'a> {
         Answer::CONTINUE
+    }
+
+    /// Whether it answers preflights of the fetch standard itself: a preflight then leads to the route that the request would
+    /// take which it asks about.
+    fn answers_preflights(&self) -> bool {
+        false
     }
 
     /// The exchange is over: for costs known late.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_model::ConfigSchemas;
+
 use crate::secrets::{NoSecrets, Secrets};
 use crate::{AnyKind, Typed};
 
@@ -56,6 +58,12 @@ impl Registry {
 
     pub(crate) fn secrets(&self) -> &dyn Secrets {
         &*self.secrets
+    }
+
+    /// The schemas of the kinds' configs: what finds secrets and references in them.
+    pub fn schemas(&self) -> ConfigSchemas {
+        let kinds = self.kinds;
+        ConfigSchemas::new(move |name| kinds.iter().find(|kind| kind.info().name == name).map(|kind| kind.schema()))
     }
 
     /// A kind by its name.

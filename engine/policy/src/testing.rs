@@ -173,18 +173,23 @@ pub(crate) fn id(n: u128) -> Id {
 
 /// Builds a policy of a kind.
 pub(crate) fn build(kind: &str, config: &Value) -> Built {
-    try_build(kind, config).unwrap_or_else(|problems| panic!("{problems:?}"))
+    try_build(kind, config, false).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Builds a policy that is scoped to a consumer or a group.
+pub(crate) fn build_for_some(kind: &str, config: &Value) -> Built {
+    try_build(kind, config, true).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// What is wrong with a config.
 pub(crate) fn problems(kind: &str, config: &Value) -> Vec<Problem> {
-    try_build(kind, config).map(drop).expect_err("it is wrong")
+    try_build(kind, config, false).map(drop).expect_err("it is wrong")
 }
 
-fn try_build(kind: &str, config: &Value) -> Result<Built, Vec<Problem>> {
+fn try_build(kind: &str, config: &Value, for_some: bool) -> Result<Built, Vec<Problem>> {
     let kind = Registry::standard().get(kind).expect("a kind");
     let registry = Registry::standard();
-    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1), registry: &registry })
+    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1), for_some, registry: &registry })
 }
 
 fn chain_of(kind: &'static str, config: &Value) -> Chain {
@@ -224,6 +229,7 @@ impl Bench {
             directory: Rc::new(MapDirectory::default()),
             request_id: RequestId::new(0, 1),
             client: [127, 0, 0, 1].into(),
+            over_tls: false,
             route: RouteFacts { route: id(2), service: Some(id(3)) },
             captures: Captures::default(),
             principal: Principal::default(),
@@ -231,6 +237,7 @@ impl Bench {
             limited: None,
             shadowed: Default::default(),
             kept_request: None,
+            kept: Default::default(),
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };
