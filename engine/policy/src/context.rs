@@ -189,7 +189,7 @@ pub struct Principal {
     pub scopes: SmallVec<[Box<str>; 2]>,
     /// What a token said of it.
     pub claims: Option<Arc<Value>>,
-    /// It showed no credentials: a consumer, if there is one, only stands for all such callers.
+    /// It showed no credentials: its consumer stands for all such callers.
     pub is_stand_in: bool,
 }
 

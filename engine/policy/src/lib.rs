@@ -7,6 +7,8 @@
 //! - A [`Policy`] answers hooks with verdicts; an [`Authenticator`] says who is calling.
 //! - A [`Chain`] is the ordered list of a route; a [`ChainRun`] is one request's way through it.
 
+pub mod acl;
+pub mod auth;
 mod authenticate;
 pub mod basic_auth;
 mod callers;
@@ -19,8 +21,10 @@ pub mod fuzz;
 mod head;
 pub mod jq;
 pub mod json_schema;
+pub mod ip_restriction;
 pub mod key_auth;
 mod kind;
+mod networks;
 mod ports;
 pub mod rate_limit;
 mod registry;
@@ -46,6 +50,7 @@ pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
+pub use networks::Networks;
 pub use ports::{
     Ask, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss,
     Ports, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,

@@ -7,7 +7,10 @@ use tidegate_model::ConfigSchemas;
 use crate::secrets::{NoSecrets, Secrets};
 use crate::{AnyKind, Typed};
 
+static ACL: Typed<crate::acl::Acl> = Typed::new();
+static AUTH: Typed<crate::auth::Auth> = Typed::new();
 static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
+static IP_RESTRICTION: Typed<crate::ip_restriction::IpRestriction> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
 static REQUEST_SIZE: Typed<crate::request_size::RequestSize> = Typed::new();
@@ -17,7 +20,10 @@ static VALIDATE_REQUEST: Typed<crate::validate_request::ValidateRequest> = Typed
 static VALIDATE_RESPONSE: Typed<crate::validate_response::ValidateResponse> = Typed::new();
 
 static KINDS: &[&dyn AnyKind] = &[
+    &ACL,
+    &AUTH,
     &BASIC_AUTH,
+    &IP_RESTRICTION,
     &KEY_AUTH,
     &RATE_LIMIT,
     &REQUEST_SIZE,

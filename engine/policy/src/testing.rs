@@ -102,6 +102,7 @@ impl Compute for AtOnce {
 struct MapDirectory {
     keys: HashMap<Sha256, KeyMatch>,
     basic: HashMap<String, BasicMatch>,
+    consumers: HashMap<Id, Arc<ConsumerFacts>>,
 }
 
 /// Takes a password for its own hash, counts what a node would compute, and lets five attempts of an address fail.
@@ -146,8 +147,8 @@ impl Directory for MapDirectory {
         self.basic.get(username).cloned()
     }
 
-    fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
-        None
+    fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
+        self.consumers.get(&id).cloned()
     }
 
     fn group_name(&self, _: Id) -> Option<Arc<str>> {
@@ -265,6 +266,12 @@ impl Bench {
             expires_at: expires_at.map(Instant::from_millis),
         };
         self.directory.basic.insert(username.to_owned(), found);
+        self.cx.directory = Rc::new(self.directory.clone());
+        self
+    }
+
+    pub(crate) fn with_consumer(mut self, id: Id, name: &str) -> Self {
+        self.directory.consumers.insert(id, facts(id, name));
         self.cx.directory = Rc::new(self.directory.clone());
         self
     }
