@@ -15,6 +15,7 @@ mod callers;
 mod captures;
 mod chain;
 mod context;
+pub mod cors;
 pub mod expression;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;

@@ -10,6 +10,7 @@ use crate::{AnyKind, Typed};
 static ACL: Typed<crate::acl::Acl> = Typed::new();
 static AUTH: Typed<crate::auth::Auth> = Typed::new();
 static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
+static CORS: Typed<crate::cors::Cors> = Typed::new();
 static IP_RESTRICTION: Typed<crate::ip_restriction::IpRestriction> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
@@ -23,6 +24,7 @@ static KINDS: &[&dyn AnyKind] = &[
     &ACL,
     &AUTH,
     &BASIC_AUTH,
+    &CORS,
     &IP_RESTRICTION,
     &KEY_AUTH,
     &RATE_LIMIT,
