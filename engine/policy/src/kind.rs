@@ -17,6 +17,8 @@ use crate::{Authenticator, Policy, Registry, Reply, Secrets};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
+    /// Stands around all that follows: sees every reply, also the refusals of the others.
+    Around,
     /// Turns away what need not be looked at further.
     Screen,
     /// Finds out who is calling.

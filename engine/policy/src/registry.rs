@@ -13,10 +13,14 @@ static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
 static CORS: Typed<crate::cors::Cors> = Typed::new();
 static IP_RESTRICTION: Typed<crate::ip_restriction::IpRestriction> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
+static MAINTENANCE: Typed<crate::maintenance::Maintenance> = Typed::new();
+static MOCK: Typed<crate::mock::Mock> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
+static REDIRECT: Typed<crate::redirect::Redirect> = Typed::new();
 static REQUEST_SIZE: Typed<crate::request_size::RequestSize> = Typed::new();
 static REQUEST_TRANSFORM: Typed<crate::request_transform::RequestTransform> = Typed::new();
 static RESPONSE_TRANSFORM: Typed<crate::response_transform::ResponseTransform> = Typed::new();
+static SECURITY_HEADERS: Typed<crate::security_headers::SecurityHeaders> = Typed::new();
 static VALIDATE_REQUEST: Typed<crate::validate_request::ValidateRequest> = Typed::new();
 static VALIDATE_RESPONSE: Typed<crate::validate_response::ValidateResponse> = Typed::new();
 
@@ -27,10 +31,14 @@ static KINDS: &[&dyn AnyKind] = &[
     &CORS,
     &IP_RESTRICTION,
     &KEY_AUTH,
+    &MAINTENANCE,
+    &MOCK,
     &RATE_LIMIT,
+    &REDIRECT,
     &REQUEST_SIZE,
     &REQUEST_TRANSFORM,
     &RESPONSE_TRANSFORM,
+    &SECURITY_HEADERS,
     &VALIDATE_REQUEST,
     &VALIDATE_RESPONSE,
 ];

@@ -11,7 +11,7 @@ pub use config::CorsConfig;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use tidegate_model::{Problem, Problems};
+use tidegate_model::{Pattern, Problem, Problems};
 
 use self::origins::Origins;
 use self::runtime::Rules;
@@ -47,6 +47,13 @@ impl PolicyKind for Cors {
             let detail = "any site could act in the name of whoever visits it; name the sites in `origins`";
             problems.add_at("credentials", "conflict", detail);
         }
+        for (index, pattern) in config.origin_patterns.iter().enumerate() {
+            if credentials && takes_any_site(pattern) {
+                let detail =
+                    "takes any site, which could act in the name of whoever visits it; bind it to names of yours";
+                problems.within("origin_patterns", |p| p.add_at(index, "conflict", detail));
+            }
+        }
         let max_age = config.max_age.map_or(600, |age| age.duration().as_secs());
         if max_age > MAX_AGE_SECONDS {
             problems.add_at("max_age", "out_of_range", "must be at most `7d`; browsers keep it for a day or less");
@@ -69,10 +76,17 @@ impl PolicyKind for Cors {
         };
         problems.or(Built {
             behaviour: Behaviour::Policy(Arc::new(rules)),
-            phase: Phase::Screen,
+            // scripts are to read refusals too
+            phase: Phase::Around,
             needs: Needs::default(),
         })
     }
+}
+
+/// Whether a pattern takes sites that nobody can have meant.
+fn takes_any_site(pattern: &Pattern) -> bool {
+    let fits = |origin: &str| pattern.compiled().is_match(origin.as_bytes());
+    ["https://xn--nobodys-3ya.invalid", "http://nobody.invalid", "null"].into_iter().any(fits)
 }
 
 /// Names with commas between. `None` for none.

@@ -261,6 +261,7 @@ fn what_could_never_fit_is_refused_with_what_would() {
         (json!({ "origins": ["https://\u{e4}.example"] }), "/origins/0", "is not an origin"),
         (json!({ "origins": ["*", "https://a.example"] }), "/origins", "give it alone"),
         (json!({ "origins": ["*"], "credentials": true }), "/credentials", "name the sites"),
+        (json!({ "origin_patterns": ["https://.*"], "credentials": true }), "/origin_patterns/0", "any site"),
         (json!({ "origin_patterns": ["("] }), "/origin_patterns/0", ""),
         (json!({ "origins": ["*"], "max_age": "8d" }), "/max_age", "at most `7d`"),
         (json!({ "origins": ["*"], "methods": ["get it"] }), "/methods/0", ""),
