@@ -24,6 +24,7 @@ pub mod jq;
 pub mod json_schema;
 mod header_names;
 pub mod ip_restriction;
+pub mod jq;
 pub mod key_auth;
 mod kind;
 pub mod maintenance;
