@@ -33,7 +33,10 @@ fn external(groups: &[u128], scopes: &[&str]) -> Principal {
     }
 }
 
-fn check(config: &Value, cases: &[(Principal, Result<(), (u16, &str)>)]) {
+/// Let through, or refused with this status and code.
+type Outcome = Result<(), (u16, &'static str)>;
+
+fn check(config: &Value, cases: &[(Principal, Outcome)]) {
     for (principal, expected) in cases {
         let mut bench = Bench::new("acl", config.clone());
         bench.cx.principal = principal.clone();
@@ -42,7 +45,7 @@ fn check(config: &Value, cases: &[(Principal, Result<(), (u16, &str)>)]) {
     }
 }
 
-const FORBIDDEN: Result<(), (u16, &str)> = Err((403, "forbidden"));
+const FORBIDDEN: Outcome = Err((403, "forbidden"));
 
 #[test]
 fn who_is_in_a_list_is_in_it_by_consumer_by_group_or_by_token() {
