@@ -7,8 +7,17 @@ use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
 const POLICIES: &[(&str, u16, &str, &str)] = &[
+const POLICIES: [(&str, u16, &str, &str); 9] = [
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
+    ("forbidden", 403, "downstream", "An access list does not let the caller in."),
+    ("ip_refused", 403, "downstream", "Requests from this address are not let in."),
+    (
+        "maintenance",
+        503,
+        "upstream",
+        "The API is being worked on; `Retry-After` says when to come back, where that is known.",
+    ),
     (
         "too_many_failures",
         429,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
-use tidegate_model::{GatewayConfig, Kind, Resource, Spec, document_schema};
+use tidegate_model::{GatewayConfig, Kind, Resource, Spec, document_schema, visit_document_references};
 use tidegate_policy::Registry;
 
 use crate::changes::{is_named, visit_all_secrets};
@@ -36,7 +36,14 @@ pub(super) fn document(kind: Kind, text: &str, config: &GatewayConfig) -> Value 
             }
         }
     }
-    visit_all_secrets(kind, &mut document, &Registry::standard(), &mut |secret| {
+    let registry = Registry::standard();
+    visit_document_references(kind, &mut document, &registry.schemas(), &mut |_, kind, place| {
+        let id = place.as_str().and_then(|text| text.parse().ok());
+        if let Some(name) = id.and_then(|id| config.get(kind, id)?.name.clone()) {
+            *place = json!(name);
+        }
+    });
+    visit_all_secrets(kind, &mut document, &registry, &mut |secret| {
         let Value::String(text) = secret else { return };
         *text = mask(text);
     });

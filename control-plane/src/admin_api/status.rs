@@ -99,7 +99,7 @@ async fn policy_kinds(call: Call) -> Result<Answer, Fault> {
 fn describe(kind: &'static dyn AnyKind, registry: &Registry) -> PolicyKind {
     let KindInfo { name, title, summary, by_principal, decides, page, .. } = kind.info();
     let example = example(page);
-    let built = kind.build(&example, &Attachment { policy: Id::new(uuid::Uuid::nil()), registry });
+    let built = kind.build(&example, &Attachment { policy: Id::new(uuid::Uuid::nil()), for_some: false, registry });
     let phase = built.map_or(Phase::Transform, |built| built.phase);
     let mut scopes = vec!["global", "service", "route"];
     if by_principal {
@@ -131,7 +131,7 @@ mod tests {
     fn every_kind_has_an_example_that_builds() {
         let registry = &Registry::standard();
         for kind in tidegate_policy::kinds() {
-            let attachment = Attachment { policy: Id::new(uuid::Uuid::nil()), registry };
+            let attachment = Attachment { policy: Id::new(uuid::Uuid::nil()), for_some: false, registry };
             let built = kind.build(&example(kind.info().page), &attachment);
             assert!(built.is_ok(), "{}", kind.info().name);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tidegate_model::{
     Change, GatewayConfig, Id, Instant, Kind, Name, Problem, Problems, Reference, Resource, Role, Spec, State,
-    visit_document_secrets,
+    visit_document_references, visit_document_secrets,
 };
 use tidegate_policy::Registry;
 
@@ -271,24 +271,30 @@ fn settle(
         }
     };
     let mut document = spec.to_document();
-    let mut complete = true;
+    let mut missing = Vec::new();
     for (pointer, kind, reference) in spec.references() {
-        let found = targets.find(now, kind, reference);
-        match (found, document.pointer_mut(&pointer)) {
+        match (targets.find(now, kind, reference), document.pointer_mut(&pointer)) {
             (Some(id), Some(place)) => *place = Value::String(id.to_string()),
-            _ => {
-                complete = false;
-                let problem = Problem {
-                    resource: None,
-                    pointer,
-                    code: "not_found".into(),
-                    detail: format!("there is no {kind} `{reference}`"),
-                };
-                problems.extend([problem]);
-            }
+            _ => missing.push(is_missing(pointer, kind, reference)),
         }
     }
-    complete.then_some(document)
+    visit_document_references(kind, &mut document, &given.registry.schemas(), &mut |pointer, kind, place| {
+        // what is no reference at all is told by the build
+        let Some(Ok(reference)) = place.as_str().map(str::parse) else { return };
+        match targets.find(now, kind, &reference) {
+            Some(id) => *place = Value::String(id.to_string()),
+            None => missing.push(is_missing(pointer.to_owned(), kind, &reference)),
+        }
+    });
+    if !missing.is_empty() {
+        problems.extend(missing);
+        return None;
+    }
+    Some(document)
+}
+
+fn is_missing(pointer: String, kind: Kind, reference: &Reference) -> Problem {
+    Problem { resource: None, pointer, code: "not_found".into(), detail: format!("there is no {kind} `{reference}`") }
 }
 
 impl Plan {
@@ -402,12 +408,5 @@ fn secrets_of(resource: &Resource, registry: &Registry) -> Vec<String> {
 
 /// Visits the secrets of a document, those of a policy's config too.
 pub fn visit_all_secrets(kind: Kind, document: &mut Value, registry: &Registry, visit: &mut dyn FnMut(&mut Value)) {
-    visit_document_secrets(kind, document, visit);
-    if kind != Kind::Policy {
-        return;
-    }
-    let config_of = document.get("kind").and_then(Value::as_str).and_then(|kind| registry.get(kind));
-    if let (Some(kind), Some(config)) = (config_of, document.get_mut("config")) {
-        tidegate_model::schema::visit_secrets(kind.schema(), config, visit);
-    }
+    visit_document_secrets(kind, document, &registry.schemas(), visit);
 }

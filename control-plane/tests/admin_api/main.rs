@@ -6,6 +6,7 @@ mod nouns;
 mod openapi;
 mod pages;
 mod plane;
+mod pointing;
 mod replicas;
 mod requests;
 mod revisions;

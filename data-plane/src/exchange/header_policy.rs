@@ -59,7 +59,9 @@ fn fate(name: &HeaderName) -> Fate {
 
 /// What the gateway tells upstreams, and nobody else may. What trusted proxies say by these names was read before.
 pub(crate) fn is_ours(name: &[u8]) -> bool {
-    name.starts_with(b"x-forwarded-") || name.starts_with(b"x-consumer-") || name == b"x-credential-id"
+    matches!(name, b"x-credential-id" | b"x-anonymous-consumer")
+        || name.starts_with(b"x-forwarded-")
+        || name.starts_with(b"x-consumer-")
 }
 
 /// What a sender can't call its connection's own: what says where a message goes, how it is framed, what it is and by whose right, and

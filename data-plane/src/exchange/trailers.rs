@@ -54,6 +54,7 @@ fn may_pass(name: &str) -> bool {
             | "content-range"
             | "x-request-id"
             | "x-credential-id"
+            | "x-anonymous-consumer"
             | "x-real-ip"
             | "traceparent"
             | "tracestate"

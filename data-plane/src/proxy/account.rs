@@ -52,7 +52,9 @@ impl Account {
     pub(super) fn replied(&mut self, reply: &Reply, cells: &Cells) {
         cells.replied(reply.blame, reply.code);
         self.reply = Some((reply.code, reply.blame));
-        if let Some(by) = &reply.refused_by {
+        // one that answers or sends elsewhere refuses nothing
+        let refuses = reply.status.is_client_error() || reply.status.is_server_error();
+        if let Some(by) = reply.refused_by.as_ref().filter(|_| refuses) {
             cells.refusals.add(by.kind);
             self.refused_by = Some(by.clone());
         }

@@ -17,6 +17,7 @@ static CONSUMER_ID: HeaderName = HeaderName::from_static("x-consumer-id");
 static CONSUMER_NAME: HeaderName = HeaderName::from_static("x-consumer-name");
 static CONSUMER_CUSTOM_ID: HeaderName = HeaderName::from_static("x-consumer-custom-id");
 static CREDENTIAL_ID: HeaderName = HeaderName::from_static("x-credential-id");
+static ANONYMOUS_CONSUMER: HeaderName = HeaderName::from_static("x-anonymous-consumer");
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// Makes a request ready for its upstream.
@@ -89,6 +90,9 @@ fn tell_principal(headers: &mut HeaderMap, principal: &Principal) {
         if let Some(custom) = &consumer.custom_id_header {
             headers.insert(CONSUMER_CUSTOM_ID.clone(), custom.clone());
         }
+    }
+    if principal.is_stand_in {
+        headers.insert(ANONYMOUS_CONSUMER.clone(), HeaderValue::from_static("true"));
     }
     if let Some(credential) = principal.credential.map(header_of) {
         headers.insert(CREDENTIAL_ID.clone(), credential);

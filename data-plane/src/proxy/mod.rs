@@ -57,6 +57,10 @@ async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Re
     visit.join_trace(&mut head);
     let mut place = visit.find_route(&head)?;
     visit.policies_see_request(&mut place, &mut head).await?;
+    if place.for_preflight {
+        // the policy that would have answered did not act
+        return Err(GatewayError::MethodNotAllowed(place.route.compiled.allow()).into());
+    }
     let service = match &place.route.compiled.action {
         Action::Forward(service) => service,
         Action::Redirect(redirect) => return Err(redirect::reply(redirect, &place, &head)),

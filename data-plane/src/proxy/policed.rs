@@ -1,6 +1,5 @@
 //! A request on a route with policies: its way through the chain.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,10 +9,11 @@ use http::header::CONTENT_LENGTH;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays,
+    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, Kept, KeyMatch, Needs, NoOverlays,
     Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
 };
 
+use crate::edge::{Caller, Scheme};
 use crate::exchange::body::filter_whole;
 use crate::exchange::watch::Exchange;
 use crate::worker::{Route, View, Worker};
@@ -32,7 +32,7 @@ impl Policed {
         view: &View,
         worker: &Worker,
         request_id: RequestId,
-        client: IpAddr,
+        caller: &Caller,
         route: &Rc<Route>,
         captures: &Captures,
         exchange: &Rc<Exchange>,
@@ -41,7 +41,8 @@ impl Policed {
             ports: worker.ports().clone(),
             directory: view.directory.clone(),
             request_id,
-            client,
+            client: caller.address,
+            over_tls: caller.scheme == Scheme::Https,
             route: route.compiled.facts,
             captures: captures.clone(),
             principal: Principal::default(),
@@ -49,6 +50,7 @@ impl Policed {
             limited: None,
             shadowed: ShadowLog::default(),
             kept_request: None,
+            kept: Kept::default(),
         };
         Box::new(Policed {
             route: route.clone(),

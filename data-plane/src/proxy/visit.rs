@@ -64,6 +64,8 @@ pub(super) struct Place {
     pub(super) prefix: usize,
     /// What the route captured of the path.
     pub(super) captures: Captures,
+    /// The route does not take the method: the request is a preflight, for a policy of it to answer.
+    pub(super) for_preflight: bool,
 }
 
 impl Visit {
@@ -144,11 +146,11 @@ impl Visit {
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
-            let (id, client) = (self.id.clone(), self.caller.address);
-            self.policed = Some(Policed::new(&view, &self.worker, id, client, &route, &captures, self.exchange()));
+            let (id, caller) = (self.id.clone(), &self.caller);
+            self.policed = Some(Policed::new(&view, &self.worker, id, caller, &route, &captures, self.exchange()));
         }
         self.route = Some(route.clone());
-        Ok(Place { route, prefix: found.prefix(), captures })
+        Ok(Place { route, prefix: found.prefix(), captures, for_preflight: found.for_preflight })
     }
 
     /// The policies see the head of the request.

@@ -37,7 +37,7 @@ fn what_a_caller_says_in_the_gateways_name_goes_no_further() {
                 "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\n\
                  X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\n\
                  X-Real-IP: 6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\nX-Original-URL: /admin\r\n\
-                 X-Consumer-Id: 1\r\nX-Consumer-Name: root\r\nX-Consumer-Anything: 1\r\nX-Credential-Id: 1\r\nX_Consumer_Id: 1\r\n\
+                 X-Consumer-Id: 1\r\nX-Consumer-Name: root\r\nX-Consumer-Anything: 1\r\nX-Credential-Id: 1\r\nX-Anonymous-Consumer: true\r\nX_Consumer_Id: 1\r\n\
                  X-Other: stays\r\n\r\n",
             )
             .await;
@@ -57,6 +57,7 @@ fn what_a_caller_says_in_the_gateways_name_goes_no_further() {
             "x-consumer-name",
             "x-consumer-anything",
             "x-credential-id",
+            "x-anonymous-consumer",
             "x_consumer_id",
         ] {
             assert_eq!(seen.header(gone), None, "{gone}");

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on says where it stopped")]
 
+mod access;
 mod bodies;
 mod conditions;
 mod content_pages;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap, OrdSet};
 use serde_json::Value;
 
-use crate::{AsSpec, Change, Class, Digest, Id, Kind, Name, Problem, Problems, Reference, Resource, Spec, State};
+use crate::{
+    AsSpec, Change, Class, ConfigSchemas, Digest, Id, Kind, Name, Problem, Problems, Reference, Resource, Spec, State,
+    visit_references,
+};
 
 /// All resources at a revision.
 ///
@@ -17,6 +20,8 @@ pub struct GatewayConfig {
     /// Who points at what: (target, kind and id of the one that points).
     referrers: OrdSet<(Id, Kind, Id)>,
     digests: [Digest; 3],
+    /// Tell what configs of policies point at.
+    configs: ConfigSchemas,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,11 @@ impl GatewayConfig {
     /// Nothing at all.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Nothing at all; what configs of policies point at is told by these schemas.
+    pub fn knowing(configs: ConfigSchemas) -> Self {
+        GatewayConfig { configs, ..Self::default() }
     }
 
     /// The configuration after some changes. Documents are read and checked one by one; what they say of each other is
@@ -66,7 +76,7 @@ impl GatewayConfig {
         if let Some(name) = &old.name {
             self.tables[kind as usize].by_name.remove(name);
         }
-        for target in targets(&old.spec) {
+        for target in self.targets(&old.spec) {
             self.referrers.remove(&(target, kind, id));
         }
         let digest = &mut self.digests[kind.class() as usize];
@@ -83,7 +93,7 @@ impl GatewayConfig {
                 return problems.into_vec().pop().map(|p| p.of(kind, id, Some(name)));
             }
         }
-        for target in targets(&resource.spec) {
+        for target in self.targets(&resource.spec) {
             self.referrers.insert((target, kind, id));
         }
         let digest = &mut self.digests[kind.class() as usize];
@@ -110,18 +120,44 @@ impl GatewayConfig {
     }
 
     fn dangling_of(&self, resource: &Resource, classes: &[Class]) -> Vec<Problem> {
-        let missing = resource.spec.references().into_iter().filter(|(_, kind, reference)| {
-            let found = reference.id().and_then(|id| self.get(*kind, id));
-            found.is_none() && classes.contains(&kind.class())
-        });
-        let problem = |(pointer, kind, reference): (String, Kind, &Reference)| {
+        let missing = |kind: Kind, reference: &Reference| {
+            classes.contains(&kind.class()) && reference.id().and_then(|id| self.get(kind, id)).is_none()
+        };
+        let problem = |pointer: String, kind: Kind, reference: &Reference| {
             let mut problems = Problems::new();
             problems.add("not_found", format!("there is no {kind} `{reference}`"));
             let mut problem = problems.into_vec().remove(0).of(resource.kind(), resource.id, resource.name.as_ref());
             problem.pointer = pointer;
             problem
         };
-        missing.map(problem).collect()
+        let own = resource.spec.references();
+        let own = own.into_iter().filter(|(_, kind, reference)| missing(*kind, reference));
+        let own = own.map(|(pointer, kind, reference)| problem(pointer, kind, reference));
+        let of_config = self.of_config(&resource.spec).into_iter();
+        let of_config = of_config.filter(|(_, kind, reference)| missing(*kind, reference));
+        own.chain(of_config.map(|(pointer, kind, reference)| problem(pointer, kind, &reference))).collect()
+    }
+
+    /// What a document points at.
+    fn targets(&self, spec: &Spec) -> Vec<Id> {
+        let own = spec.references().into_iter().filter_map(|(_, _, reference)| reference.id());
+        own.chain(self.of_config(spec).into_iter().filter_map(|(_, _, reference)| reference.id())).collect()
+    }
+
+    /// What the config of a policy points at.
+    fn of_config(&self, spec: &Spec) -> Vec<(String, Kind, Reference)> {
+        let mut found = Vec::new();
+        if let Spec::Policy(policy) = spec
+            && !policy.config.is_empty()
+            && let Some(schema) = self.configs.of(&policy.kind)
+        {
+            let mut config = Value::Object(policy.config.clone());
+            visit_references(schema, &mut config, &self.configs, &mut |pointer, kind, text| {
+                let reference = text.as_str().and_then(|text| text.parse().ok());
+                found.extend(reference.map(|reference| (format!("/config{pointer}"), kind, reference)));
+            });
+        }
+        found
     }
 
     /// One resource.
@@ -189,10 +225,6 @@ impl GatewayConfig {
         let kinds = Kind::ALL.into_iter().filter(|kind| classes.contains(&kind.class()));
         kinds.flat_map(|kind| self.all(kind)).map(|resource| change_of(resource))
     }
-}
-
-fn targets(spec: &Spec) -> impl Iterator<Item = Id> + '_ {
-    spec.references().into_iter().filter_map(|(_, _, reference)| reference.id()).collect::<Vec<_>>().into_iter()
 }
 
 fn read(change: &Change, state: &State) -> Result<Resource, Vec<Problem>> {

@@ -15,8 +15,11 @@ pub mod fuzz;
 mod gateway_config;
 mod kind;
 mod log;
+mod marked;
+mod network;
 mod operator;
 mod password;
+mod pointing;
 mod policy;
 mod problem;
 mod resource;
@@ -34,11 +37,16 @@ pub use consumer::{Consumer, ConsumerGroup, Credential, CredentialKind};
 pub use gateway_config::{GatewayConfig, change_of};
 pub use kind::{Class, Id, InvalidId, InvalidName, Kind, Name, Reference, UnknownKind};
 pub use log::{Chain, Change, Delta, Digest, Position, State};
+pub use marked::{ConfigSchemas, visit_references, visit_secrets};
+pub use network::{InvalidNetwork, Network};
 pub use operator::{JoinToken, Node, Operator, OperatorToken, Role};
 pub use password::{InvalidPasswordHash, PasswordHash};
+pub use pointing::{ToConsumer, ToGroup};
 pub use policy::{Mode, OnError, Policy, Scope};
 pub use problem::{Problem, Problems, Subject};
-pub use resource::{AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_secrets};
+pub use resource::{
+    AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_references, visit_document_secrets,
+};
 pub use route::{
     CapturePath, HeaderMatch, HeaderName, HostPort, InvalidCapturePath, InvalidHeaderName, InvalidHostPort,
     InvalidPattern, InvalidTemplate, Match, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch,

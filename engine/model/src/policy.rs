@@ -19,6 +19,7 @@ pub struct Policy {
     pub scope: Scope,
     /// Its settings, by the schema of its kind. Absent: the defaults of the kind.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(extend("x-policy-config" = "kind"))]
     pub config: Map<String, Value>,
     /// Whether it acts. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]

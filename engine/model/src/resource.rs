@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::schema::{decode, schema_of, visit_secrets};
+use crate::schema::{decode, schema_of};
 use crate::{
-    Consumer, ConsumerGroup, Credential, Id, Instant, JoinToken, Kind, Name, Node, Operator, OperatorToken, Policy,
-    Problem, Problems, Reference, Route, Service, Upstream,
+    ConfigSchemas, Consumer, ConsumerGroup, Credential, Id, Instant, JoinToken, Kind, Name, Node, Operator,
+    OperatorToken, Policy, Problem, Problems, Reference, Route, Service, Upstream, visit_references, visit_secrets,
 };
 
 /// References of a document: where each stands, what it must point at, what it says.
@@ -136,9 +136,25 @@ impl Resource {
     }
 }
 
-/// Visits each secret of a document of this kind: to seal what is plain, to mask what is shown.
-pub fn visit_document_secrets(kind: Kind, document: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
-    visit_secrets(document_schema(kind), document, visit);
+/// Visits each secret of a document of this kind, those of policies' configs too: to seal what is plain, to mask what is shown.
+pub fn visit_document_secrets(
+    kind: Kind,
+    document: &mut Value,
+    configs: &ConfigSchemas,
+    visit: &mut dyn FnMut(&mut Value),
+) {
+    visit_secrets(document_schema(kind), document, configs, visit);
+}
+
+/// Visits each reference of a document of this kind that only a schema tells of: those of policies' configs. Others are told
+/// by [`Spec::references`].
+pub fn visit_document_references(
+    kind: Kind,
+    document: &mut Value,
+    configs: &ConfigSchemas,
+    visit: &mut dyn FnMut(&str, Kind, &mut Value),
+) {
+    visit_references(document_schema(kind), document, configs, visit);
 }
 
 #[cfg(test)]

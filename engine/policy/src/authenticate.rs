@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tidegate_model::Problems;
 
 use crate::{Blame, Link, PolicyError, Principal, Reply, RequestContext, RequestHead};
@@ -55,6 +55,11 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// What `WWW-Authenticate` should say (RFC 9110 §11.6.1).
     fn challenge(&self) -> HeaderValue;
+
+    /// All that it should say, for one that is made of others.
+    fn challenges(&self) -> SmallVec<[HeaderValue; 2]> {
+        smallvec![self.challenge()]
+    }
 }
 
 /// How several authenticators make one answer.
@@ -189,7 +194,13 @@ impl Combinator {
 
     fn unauthorized(&self, code: &'static str, detail: &'static str) -> Reply {
         let reply = Reply::new(StatusCode::UNAUTHORIZED, code, detail, Blame::Downstream);
-        self.members.iter().fold(reply, |reply, (_, a)| reply.with_header(WWW_AUTHENTICATE, a.challenge()))
+        let mut said = SmallVec::<[HeaderValue; 4]>::new();
+        for challenge in self.members.iter().flat_map(|(_, authenticator)| authenticator.challenges()) {
+            if !said.contains(&challenge) {
+                said.push(challenge);
+            }
+        }
+        said.into_iter().fold(reply, |reply, challenge| reply.with_header(WWW_AUTHENTICATE, challenge))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known of a request beside its head.
 
+use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ pub struct RequestContext {
     pub request_id: RequestId,
     /// Whom the request came from, as far as proxies in front are trusted.
     pub client: IpAddr,
+    /// Whether the caller spoke TLS, to us or to a trusted proxy in front.
+    pub over_tls: bool,
     /// Where it goes.
     pub route: RouteFacts,
     /// What the route captured of the path.
@@ -37,6 +40,25 @@ pub struct RequestContext {
     pub shadowed: ShadowLog,
     /// The head of the request, kept by a policy that asks for it when the answer comes.
     pub kept_request: Option<Rc<RequestHead>>,
+    /// What policies keep of the request for the reply.
+    pub kept: Kept,
+}
+
+/// What policies keep of a request for the reply, each its own. Nothing is allocated until one does.
+#[derive(Default)]
+pub struct Kept(SmallVec<[(Id, Box<dyn Any>); 1]>);
+
+impl Kept {
+    /// A policy keeps something, in the place of what it kept before.
+    pub fn keep<T: 'static>(&mut self, policy: Id, what: T) {
+        self.0.retain(|(of, kept)| *of != policy || !kept.is::<T>());
+        self.0.push((policy, Box::new(what)));
+    }
+
+    /// What a policy kept.
+    pub fn of<T: 'static>(&self, policy: Id) -> Option<&T> {
+        self.0.iter().filter(|(of, _)| *of == policy).find_map(|(_, kept)| kept.downcast_ref())
+    }
 }
 
 /// What policies in shadow would have refused. Nothing is allocated until one would.
@@ -167,6 +189,8 @@ pub struct Principal {
     pub scopes: SmallVec<[Box<str>; 2]>,
     /// What a token said of it.
     pub claims: Option<Arc<Value>>,
+    /// It showed no credentials: its consumer stands for all such callers.
+    pub is_stand_in: bool,
 }
 
 /// Who a request turned out to be.

@@ -17,6 +17,8 @@ use crate::{Authenticator, Policy, Registry, Reply, Secrets};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
+    /// Stands around all that follows: sees every reply, also the refusals of the others.
+    Around,
     /// Turns away what need not be looked at further.
     Screen,
     /// Finds out who is calling.
@@ -27,6 +29,8 @@ pub enum Phase {
     Limit,
     /// Reads and changes what passes.
     Transform,
+    /// Answers in the place of the API, once all others let the request pass.
+    Answer,
 }
 
 /// What holds when several policies of a kind are in reach of a request.
@@ -145,6 +149,8 @@ pub struct Built {
 pub struct Attachment<'a> {
     /// The policy resource.
     pub policy: Id,
+    /// Whether its scope names a consumer or a group: it can't act before it is known who calls then.
+    pub for_some: bool,
     /// The kinds there are, for those that are made of others.
     pub registry: &'a Registry,
 }

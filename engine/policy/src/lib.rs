@@ -7,28 +7,39 @@
 //! - A [`Policy`] answers hooks with verdicts; an [`Authenticator`] says who is calling.
 //! - A [`Chain`] is the ordered list of a route; a [`ChainRun`] is one request's way through it.
 
+pub mod acl;
+pub mod auth;
 mod authenticate;
 pub mod basic_auth;
 mod callers;
 mod captures;
 mod chain;
 mod context;
+pub mod cors;
 pub mod expression;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod head;
 pub mod jq;
 pub mod json_schema;
+mod header_names;
+pub mod ip_restriction;
+pub mod jq;
 pub mod key_auth;
 mod kind;
+pub mod maintenance;
+pub mod mock;
+mod networks;
 mod ports;
 pub mod rate_limit;
+pub mod redirect;
 mod registry;
 mod reply;
 pub mod request_size;
 pub mod request_transform;
 pub mod response_transform;
 mod secrets;
+pub mod security_headers;
 #[cfg(test)]
 mod testing;
 pub mod transform;
@@ -40,12 +51,13 @@ pub use callers::{Attempts, NoCallers, PasswordCheck, Passwords, PasswordsBusy, 
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{
-    ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
+    ConsumerFacts, Kept, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
 };
 pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
+pub use networks::Networks;
 pub use ports::{
     Ask, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss,
     Ports, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
@@ -136,6 +148,12 @@ pub trait Policy: Send + Sync + 'static {
         _cx: &'a mut RequestContext,
     ) -> Answer<'a> {
         Answer::CONTINUE
+    }
+
+    /// Whether it answers preflights of the fetch standard itself: a preflight then leads to the route that the request would
+    /// take which it asks about.
+    fn answers_preflights(&self) -> bool {
+        false
     }
 
     /// The exchange is over: for costs known late.

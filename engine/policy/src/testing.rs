@@ -102,6 +102,7 @@ impl Compute for AtOnce {
 struct MapDirectory {
     keys: HashMap<Sha256, KeyMatch>,
     basic: HashMap<String, BasicMatch>,
+    consumers: HashMap<Id, Arc<ConsumerFacts>>,
 }
 
 /// Takes a password for its own hash, counts what a node would compute, and lets five attempts of an address fail.
@@ -146,8 +147,8 @@ impl Directory for MapDirectory {
         self.basic.get(username).cloned()
     }
 
-    fn consumer(&self, _: Id) -> Option<Arc<ConsumerFacts>> {
-        None
+    fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
+        self.consumers.get(&id).cloned()
     }
 
     fn group_name(&self, _: Id) -> Option<Arc<str>> {
@@ -173,18 +174,23 @@ pub(crate) fn id(n: u128) -> Id {
 
 /// Builds a policy of a kind.
 pub(crate) fn build(kind: &str, config: &Value) -> Built {
-    try_build(kind, config).unwrap_or_else(|problems| panic!("{problems:?}"))
+    try_build(kind, config, false).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Builds a policy that is scoped to a consumer or a group.
+pub(crate) fn build_for_some(kind: &str, config: &Value) -> Built {
+    try_build(kind, config, true).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// What is wrong with a config.
 pub(crate) fn problems(kind: &str, config: &Value) -> Vec<Problem> {
-    try_build(kind, config).map(drop).expect_err("it is wrong")
+    try_build(kind, config, false).map(drop).expect_err("it is wrong")
 }
 
-fn try_build(kind: &str, config: &Value) -> Result<Built, Vec<Problem>> {
+fn try_build(kind: &str, config: &Value, for_some: bool) -> Result<Built, Vec<Problem>> {
     let kind = Registry::standard().get(kind).expect("a kind");
     let registry = Registry::standard();
-    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1), registry: &registry })
+    kind.build(config.as_object().expect("an object"), &Attachment { policy: id(1), for_some, registry: &registry })
 }
 
 fn chain_of(kind: &'static str, config: &Value) -> Chain {
@@ -224,6 +230,7 @@ impl Bench {
             directory: Rc::new(MapDirectory::default()),
             request_id: RequestId::new(0, 1),
             client: [127, 0, 0, 1].into(),
+            over_tls: false,
             route: RouteFacts { route: id(2), service: Some(id(3)) },
             captures: Captures::default(),
             principal: Principal::default(),
@@ -231,6 +238,7 @@ impl Bench {
             limited: None,
             shadowed: Default::default(),
             kept_request: None,
+            kept: Default::default(),
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };
@@ -258,6 +266,12 @@ impl Bench {
             expires_at: expires_at.map(Instant::from_millis),
         };
         self.directory.basic.insert(username.to_owned(), found);
+        self.cx.directory = Rc::new(self.directory.clone());
+        self
+    }
+
+    pub(crate) fn with_consumer(mut self, id: Id, name: &str) -> Self {
+        self.directory.consumers.insert(id, facts(id, name));
         self.cx.directory = Rc::new(self.directory.clone());
         self
     }

@@ -166,7 +166,9 @@ pub(crate) fn attach(registry: &Registry, resource: &Resource, policy: &Policy) 
         );
         return Err(problems.into_vec());
     };
-    let built = match kind.build(&policy.config, &Attachment { policy: resource.id, registry }) {
+    let scope = &policy.scope;
+    let for_some = scope.consumer.is_some() || scope.group.is_some();
+    let built = match kind.build(&policy.config, &Attachment { policy: resource.id, for_some, registry }) {
         Ok(built) => Some(built),
         Err(found) => {
             problems.within("config", |p| p.extend(found));
@@ -174,9 +176,7 @@ pub(crate) fn attach(registry: &Registry, resource: &Resource, policy: &Policy) 
         }
     };
     let info = kind.info();
-    let scope = &policy.scope;
     let field = if scope.consumer.is_some() { "consumer" } else { "group" };
-    let for_some = scope.consumer.is_some() || scope.group.is_some();
     let early = built.as_ref().is_some_and(|built| built.phase <= Phase::Authenticate);
     if for_some && (!info.by_principal || early) {
         let detail =

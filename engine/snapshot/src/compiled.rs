@@ -158,6 +158,16 @@ impl CompiledRoute {
             || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
 
+    /// The methods it takes, as `Allow` lists them.
+    pub fn allow(&self) -> HeaderValue {
+        let mut methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        if self.methods.contains(&Method::GET) && !self.methods.contains(&Method::HEAD) {
+            methods.push("HEAD");
+        }
+        methods.sort_unstable();
+        header(&methods.join(", "))
+    }
+
     pub(crate) fn describe(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
         let policies: Vec<String> =

@@ -38,8 +38,8 @@ impl Snapshot {
     /// Nothing at all: every request finds no route.
     pub fn empty(registry: Registry) -> Snapshot {
         Snapshot {
+            config: GatewayConfig::knowing(registry.schemas()),
             registry,
-            config: GatewayConfig::new(),
             revisions: Revisions::default(),
             identity: Arc::default(),
             services: HashMap::new(),
@@ -88,6 +88,9 @@ impl Snapshot {
     /// 5. the one that asks more of headers;
     /// 6. the one that asks more of the query;
     /// 7. the older one.
+    ///
+    /// A preflight of the fetch standard leads to the route that the request would take which it asks about, where that route answers
+    /// preflights ([`Chain::answers_preflights`](tidegate_policy::Chain::answers_preflights)), whatever methods it takes.
     ///
     /// A route that takes `GET` takes `HEAD`. Costs by the length of path and host, not by the number of routes.
     pub fn route(&self, requested: &Requested<'_>) -> Lookup<'_> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { defaultKey, fieldWords, formSchema } from "./schema.ts";
+import { defaultKey, fieldWords, formSchema, readObject } from "./schema.ts";
 
 const field = (schema: unknown) =>
   (
@@ -74,4 +74,14 @@ test("a description is plain text, and a property may be called that too", () =>
     properties: { description: { type: "string", description: "Default: `none`." } },
   });
   expect(made.properties).toEqual({ description: { type: "string", description: "Default: none." } });
+});
+
+test("a config of another kind keeps its mark, and is read as a JSON object", () => {
+  expect(field({ type: "object", additionalProperties: true, "x-policy-config": "kind" })).toEqual({
+    type: "object",
+    additionalProperties: true,
+    "x-policy-config": "kind",
+  });
+  expect(readObject('{ "header": "x-a" }')).toEqual({ header: "x-a" });
+  for (const text of ["", "{", "[]", "3", "null"]) expect(readObject(text)).toBeUndefined();
 });

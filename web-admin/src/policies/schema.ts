@@ -96,3 +96,13 @@ export function fieldWords(name: string): string {
   const words = name.replaceAll("_", " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/** A JSON object in a text, if it is one. */
+export function readObject(text: string): object | undefined {
+  try {
+    const read: unknown = JSON.parse(text);
+    return isSchema(read) ? read : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -29,6 +29,7 @@ import {
   type WrapIfAdditionalTemplateProps,
 } from "@rjsf/utils";
 import { DownIcon, PlusIcon, TrashIcon, UpIcon } from "../ui/icons.tsx";
+import { ObjectField as PlainOrConfig } from "./NestedConfig.tsx";
 import { defaultKey, fieldWords } from "./schema.ts";
 
 function words(label: string, schema: RJSFSchema): string {
@@ -363,6 +364,7 @@ function Unsupported({ fieldPathId }: UnsupportedFieldProps) {
 const Nothing = () => null;
 
 export const mantine: ThemeProps = {
+  fields: { ObjectField: PlainOrConfig },
   widgets: {
     TextareaWidget: LongText,
     CheckboxWidget: Check,

@@ -129,6 +129,7 @@ pub struct Chain {
     authentication: Option<Combinator>,
     after: Box<[Arc<Link>]>,
     needs: Needs,
+    answers_preflights: bool,
 }
 
 impl Chain {
@@ -148,12 +149,19 @@ impl Chain {
         }
         let authentication = (!members.is_empty())
             .then(|| Combinator { combination: Combination::AllOf, members: members.into_boxed_slice() });
-        Chain { before: before.into(), authentication, after: after.into(), needs }
+        let answers_preflights =
+            before.iter().any(|link: &Arc<Link>| link.hooks().is_some_and(|policy| policy.answers_preflights()));
+        Chain { before: before.into(), authentication, after: after.into(), needs, answers_preflights }
     }
 
     /// Whether nothing is attached.
     pub fn is_empty(&self) -> bool {
         self.before.is_empty() && self.authentication.is_none() && self.after.is_empty()
+    }
+
+    /// Whether one of its policies answers preflights before it is known who calls.
+    pub fn answers_preflights(&self) -> bool {
+        self.answers_preflights
     }
 
     /// Its policies in order, for a principal without policies of its own.

@@ -146,6 +146,7 @@ impl<'a> Node<'a> {
                 match name {
                     "kind" => text(match principal.subject {
                         Subject::Anonymous => "anonymous",
+                        Subject::Consumer(_) if principal.is_stand_in => "anonymous",
                         Subject::Consumer(_) => "consumer",
                         Subject::External(_) => "external",
                     }),

@@ -13,6 +13,7 @@ mod tree;
 
 use std::sync::Arc;
 
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use tidegate_model::HostPattern;
@@ -65,6 +66,8 @@ pub struct Found<'a> {
     pub route: &'a Arc<CompiledRoute>,
     /// Which of its paths; none for a route that takes any.
     path: Option<&'a CompiledPath>,
+    /// It does not take the method of the request, a preflight which it answers.
+    pub for_preflight: bool,
 }
 
 impl Found<'_> {
@@ -114,12 +117,33 @@ impl Router {
     }
 
     pub(crate) fn find<'a>(&'a self, requested: &Requested<'_>) -> Lookup<'a> {
-        let mut search = Search::best(requested);
-        self.each_host(requested.host, |tree| search.tree(tree));
-        match search.found() {
+        if *requested.method == Method::OPTIONS
+            && let Some(found) = self.of_preflight(requested)
+        {
+            return Lookup::Found(found);
+        }
+        match self.best(requested) {
             Some(found) => Lookup::Found(found),
             None => self.other_methods(requested),
         }
+    }
+
+    #[inline]
+    fn best<'a>(&'a self, requested: &Requested<'_>) -> Option<Found<'a>> {
+        let mut search = Search::best(requested);
+        self.each_host(requested.host, |tree| search.tree(tree));
+        search.found()
+    }
+
+    /// The route that the request would take which a preflight asks about, if it answers preflights.
+    #[cold]
+    fn of_preflight<'a>(&'a self, requested: &Requested<'_>) -> Option<Found<'a>> {
+        requested.headers.get(ORIGIN)?;
+        let asked = requested.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+        let asked = Method::from_bytes(asked.as_bytes()).ok()?;
+        let found = self.best(&Requested { method: &asked, ..*requested })?;
+        let for_preflight = !found.route.takes(requested.method);
+        found.route.chain.answers_preflights().then_some(Found { for_preflight, ..found })
     }
 
     #[cold]

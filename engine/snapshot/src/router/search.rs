@@ -49,7 +49,7 @@ impl<'a, 'r> Search<'a, 'r> {
     }
 
     pub(super) fn found(&self) -> Option<Found<'a>> {
-        self.best.map(|entry| Found { route: &entry.route, path: entry.path() })
+        self.best.map(|entry| Found { route: &entry.route, path: entry.path(), for_preflight: false })
     }
 
     pub(super) fn allowed(self) -> Vec<&'a str> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate_model::{Kind, Sha256};
-use tidegate_policy::{Directory, Overlays, Principal, Registry, RouteFacts, Subject};
+use tidegate_policy::{Directory, Overlays, Phase, Principal, Registry, RouteFacts, Subject};
 
 use super::{delete, delta, id, problems, put, request, route, service, snapshot};
 use crate::{Action, Live, Lookup, Revisions, Snapshot, advance};
@@ -21,6 +21,40 @@ fn problems_name_resource_field_and_what_would_be_right() {
     assert_eq!(problems(&now, vec![policy(5, keyed)]), ["policy `policy-5` /scope/consumer invalid_scope"]);
     let twice = vec![policy(5, json!({ "kind": "key-auth" })), policy(6, json!({ "kind": "key-auth" }))];
     assert_eq!(problems(&now, twice), ["policy `policy-6` /scope conflict"]);
+}
+
+#[test]
+fn a_kind_that_screens_may_be_for_some_where_it_can_wait_until_they_are_known() {
+    let policy = |n, scope: Value| {
+        put(Kind::Policy, n, json!({ "kind": "ip-restriction", "scope": scope, "config": { "deny": ["10.0.0.0/8"] } }))
+    };
+    let snapshot = snapshot(vec![
+        service(100),
+        route(1, 100, json!({})),
+        put(Kind::ConsumerGroup, 50, json!({})),
+        policy(10, json!({})),
+        policy(11, json!({ "group": id(50) })),
+    ]);
+    let screening = snapshot.route_by_id(id(1)).expect("a route").chain.links().map(|link| link.built.phase);
+    assert_eq!(screening.collect::<Vec<_>>(), [Phase::Screen]);
+    let principal = Principal { groups: [id(50)].into_iter().collect(), ..Principal::default() };
+    let facts = RouteFacts { route: id(1), service: Some(id(100)) };
+    let reaching = snapshot.overlays().reaching(&principal, facts);
+    assert_eq!(reaching.iter().map(|link| link.built.phase).collect::<Vec<_>>(), [Phase::Authorize]);
+}
+
+#[test]
+fn what_a_config_points_at_is_known_and_on_a_node_may_be_missing() {
+    let acl =
+        |groups: Value| put(Kind::Policy, 10, json!({ "kind": "acl", "config": { "allow": { "groups": groups } } }));
+    // the group is not there: it matches nobody, and is no problem
+    let first = snapshot(vec![service(100), route(1, 100, json!({})), acl(json!([id(50), id(51)]))]);
+    let referrers = |snapshot: &Snapshot, n| snapshot.config().referrers(id(n)).count();
+    assert_eq!((referrers(&first, 50), referrers(&first, 51)), (1, 1));
+    let changed = advance(&first, &delta(vec![acl(json!([id(51)]))])).expect("right");
+    assert_eq!((referrers(&changed, 50), referrers(&changed, 51)), (0, 1));
+    let gone = advance(&changed, &delta(vec![delete(Kind::Policy, 10)])).expect("right");
+    assert_eq!(referrers(&gone, 51), 0);
 }
 
 #[test]

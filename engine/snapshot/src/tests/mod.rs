@@ -11,6 +11,7 @@ mod compile;
 mod history;
 mod precedence;
 mod predicates;
+mod preflights;
 mod rewriting;
 mod routing;
 
