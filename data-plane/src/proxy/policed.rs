@@ -9,8 +9,8 @@ use http::header::CONTENT_LENGTH;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, Kept, KeyMatch, Needs, NoOverlays,
-    Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
+    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, Kept, KeyMatch, Needs,
+    NoOverlays, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
 };
 
 use crate::edge::{Caller, Scheme};

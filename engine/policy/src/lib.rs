@@ -20,11 +20,10 @@ pub mod expression;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod head;
-pub mod jq;
-pub mod json_schema;
 mod header_names;
 pub mod ip_restriction;
 pub mod jq;
+pub mod json_schema;
 pub mod key_auth;
 mod kind;
 pub mod maintenance;
