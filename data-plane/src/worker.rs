@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal, RouteFacts,
+    Clock, Compute, ConsumerFacts, CounterStore, Directory, JwksSource, KeyMatch, Overlays, Ports, Principal,
+    RouteFacts,
 };
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,6 +40,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Long work.
     pub compute: Arc<dyn Compute>,
+    /// Keys that issuers of tokens publish.
+    pub key_sets: Arc<dyn JwksSource>,
     /// Time-outs and limits.
     pub limits: Limits,
     /// Whom it believes.
@@ -81,13 +84,14 @@ pub struct Worker {
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, limits, edge, cells, workers, pressure, access_log } = parts;
+        let Parts { live, counters, clock, compute, key_sets, limits, edge, cells, workers, pressure, access_log } =
+            parts;
         let meters = Rc::new(Meters::new(cells.clone()));
         Rc::new(Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
-            ports: Ports::new(counters, clock, compute),
+            ports: Ports::with_key_sets(counters, clock, compute, key_sets),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers, meters.clone()),
             log: access_log.map(|(log, node)| log.tap(&node)),
@@ -292,6 +296,18 @@ impl Directory for Known {
 
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
         self.0.consumer(id)
+    }
+
+    fn consumer_by_name(&self, name: &str) -> Option<Arc<ConsumerFacts>> {
+        self.0.consumer_by_name(name)
+    }
+
+    fn consumer_by_custom_id(&self, custom_id: &str) -> Option<Arc<ConsumerFacts>> {
+        self.0.consumer_by_custom_id(custom_id)
+    }
+
+    fn group_by_name(&self, name: &str) -> Option<Id> {
+        self.0.group_by_name(name)
     }
 
     fn group_name(&self, id: Id) -> Option<Arc<str>> {

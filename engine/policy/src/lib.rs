@@ -16,6 +16,7 @@ pub mod expression;
 pub mod fuzz;
 mod head;
 pub mod jq;
+pub mod jwt;
 pub mod key_auth;
 mod kind;
 mod ports;
@@ -38,8 +39,8 @@ pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
 pub use ports::{
-    Ask, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss, Ports, Quota,
-    Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
+    Ask, Awaited, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, JwksSource, KeyMatch, LimitSpec,
+    OnStoreLoss, Ports, PublishedKeys, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
 };
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use tidegate_model::{Id, Instant, Sha256};
 
 use crate::ConsumerFacts;
+use crate::jwt::{KeySet, KeySetUrl, VerifiedTokens};
 
 /// The world, as policies see it. One per worker.
 pub struct Ports {
@@ -20,6 +21,10 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Long work, off the worker.
     pub compute: Arc<dyn Compute>,
+    /// Keys that issuers of tokens publish.
+    pub key_sets: Arc<dyn JwksSource>,
+    /// Tokens that were verified on this worker a moment ago.
+    pub(crate) verified_tokens: VerifiedTokens,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -70,6 +75,12 @@ pub trait Directory {
     fn api_key(&self, hash: &Sha256) -> Option<KeyMatch>;
     /// A consumer.
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
+    /// The consumer with this name.
+    fn consumer_by_name(&self, name: &str) -> Option<Arc<ConsumerFacts>>;
+    /// The consumer that another system calls so.
+    fn consumer_by_custom_id(&self, custom_id: &str) -> Option<Arc<ConsumerFacts>>;
+    /// The group with this name.
+    fn group_by_name(&self, name: &str) -> Option<Id>;
     /// What a group is called.
     fn group_name(&self, id: Id) -> Option<Arc<str>>;
 }
@@ -218,9 +229,72 @@ pub trait CounterStore: Send + Sync {
     fn reset(&self, limit: &Arc<LimitSpec>, subject: u128) -> LocalBoxFuture<'static, bool>;
 }
 
+/// Where the keys that issuers publish come from. A node fetches them beside its traffic; nothing is fetched for a look.
+pub trait JwksSource: Send + Sync {
+    /// Opens the key set of an issuer: it is fetched now, and kept fresh for as long as what is given here lives.
+    fn open(&self, at: &KeySetUrl) -> Arc<dyn PublishedKeys>;
+}
+
+/// The key set of one issuer.
+pub trait PublishedKeys: Send + Sync {
+    /// What was fetched last. None before the first time, and once that is too long ago.
+    fn current(&self) -> Option<Arc<KeySet>>;
+
+    /// The version of [`PublishedKeys::current`], without taking it.
+    fn version(&self) -> Option<u64>;
+
+    /// Waits for a set that is newer than the one of this version, for a token by a key that is not in it. Bounded in time; and
+    /// however often this is asked, the issuer is asked no more than once in some seconds.
+    fn newer(&self, than: Option<u64>) -> LocalBoxFuture<'static, Awaited>;
+}
+
+/// What came of waiting for keys.
+#[derive(Clone)]
+pub enum Awaited {
+    /// A newer set.
+    Keys(Arc<KeySet>),
+    /// The issuer was asked, or was asked just now: there are no other keys.
+    NothingNew,
+    /// The issuer can't be asked: nothing can be said.
+    Unreachable,
+}
+
+/// No issuer is ever asked: where policies are only judged.
+struct NoIssuers;
+
+impl JwksSource for NoIssuers {
+    fn open(&self, _: &KeySetUrl) -> Arc<dyn PublishedKeys> {
+        Arc::new(NoIssuers)
+    }
+}
+
+impl PublishedKeys for NoIssuers {
+    fn current(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn newer(&self, _: Option<u64>) -> LocalBoxFuture<'static, Awaited> {
+        Box::pin(std::future::ready(Awaited::Unreachable))
+    }
+}
+
 impl Ports {
-    /// The ports of one worker.
+    /// The ports of one worker, none of which reaches out to issuers of tokens.
     pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
-        Rc::new(Ports { counters, clock, compute })
+        Self::with_key_sets(counters, clock, compute, Arc::new(NoIssuers))
+    }
+
+    /// The ports of one worker.
+    pub fn with_key_sets(
+        counters: Arc<dyn CounterStore>,
+        clock: Arc<dyn Clock>,
+        compute: Arc<dyn Compute>,
+        key_sets: Arc<dyn JwksSource>,
+    ) -> Rc<Self> {
+        Rc::new(Ports { counters, clock, compute, key_sets, verified_tokens: VerifiedTokens::default() })
     }
 }

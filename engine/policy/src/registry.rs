@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::secrets::{NoSecrets, Secrets};
 use crate::{AnyKind, Typed};
 
+static JWT: Typed<crate::jwt::Jwt> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static RATE_LIMIT: Typed<crate::rate_limit::RateLimit> = Typed::new();
 static REQUEST_SIZE: Typed<crate::request_size::RequestSize> = Typed::new();
 
-static KINDS: [&dyn AnyKind; 3] = [&KEY_AUTH, &RATE_LIMIT, &REQUEST_SIZE];
+static KINDS: [&dyn AnyKind; 4] = [&JWT, &KEY_AUTH, &RATE_LIMIT, &REQUEST_SIZE];
 
 /// All the kinds of this build.
 pub fn kinds() -> &'static [&'static dyn AnyKind] {
