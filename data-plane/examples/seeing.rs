@@ -107,6 +107,7 @@ fn worker(snapshot: &Arc<Snapshot>, cells: &Arc<Cells>, log: Option<AccessLog>) 
         counters: Arc::new(LocalCounters::new(clock.clone(), 1_000)),
         clock,
         compute: Arc::new(ComputePool::new(1, 1)?),
+        key_sets: Arc::new(tidegate_policy::NoIssuers),
         limits: Limits::default(),
         cells: cells.clone(),
         workers: WORKERS,

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tidegate_proto::data_key::Handed;
 use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +32,7 @@ use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
-use crate::ports::{ComputePool, SystemClock};
+use crate::ports::{ComputePool, KeySets, SystemClock};
 use crate::pressure::{self, Pressure};
 use crate::status::Node as Page;
 use crate::telemetry::Sums;
@@ -62,6 +63,8 @@ pub struct Config {
     pub workers: usize,
     /// Where its configuration comes from.
     pub control: ControlLink,
+    /// The key of its secrets, where the control plane is in this process.
+    pub data_key: Handed,
     /// Where shared counters live.
     pub counters: Counters,
     /// Every default of the node.
@@ -152,8 +155,9 @@ impl Node {
         let in_process = matches!(link, ControlLink::InProcess(_));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);
         let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
-        let sync = ConfigSync::open(config_sync::Config { labels, address, answers, ..options })
-            .context("the node's configuration can't be kept")?;
+        let sync =
+            ConfigSync::open(config_sync::Config { labels, address, answers, handed: config.data_key, ..options })
+                .context("the node's configuration can't be kept")?;
         let options = RedisOptions { budget: limits.redis_wait, ..RedisOptions::default() };
         let clock = Arc::new(SystemClock);
         let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
@@ -162,6 +166,7 @@ impl Node {
             sync: sync.status(),
             sums: Sums::new((0..workers).map(|_| Arc::default()).collect(), &limits),
             counters,
+            key_sets: KeySets::new(&limits, None, control.handle().clone(), stop_background.clone()),
             access_log,
             beside: metrics_beside,
             compute: Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?),
@@ -261,6 +266,7 @@ impl Node {
         self.background.close();
         self.background.wait().await;
         self.page.counters.stopped().await;
+        self.page.key_sets.stopped().await;
         outcome
     }
 }
@@ -339,6 +345,7 @@ fn start_workers(
             counters: page.counters.port(),
             clock: Arc::new(SystemClock),
             compute: page.compute.clone(),
+            key_sets: Arc::new(page.key_sets.clone()),
             limits: limits.clone(),
             edge: edge.clone(),
             cells: cells.clone(),

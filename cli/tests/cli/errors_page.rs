@@ -6,9 +6,21 @@ use tidegate_control_plane::admin_api::ErrorCode;
 use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
-const POLICIES: [(&str, u16, &str, &str); 6] = [
+const POLICIES: [(&str, u16, &str, &str); 8] = [
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
+    (
+        "insufficient_scope",
+        403,
+        "downstream",
+        "The token's scopes are not enough; `WWW-Authenticate` names those that are asked for.",
+    ),
+    (
+        "insufficient_claims",
+        403,
+        "downstream",
+        "The token lacks a claim that is asked for, or has another value there.",
+    ),
     (
         "quota_exceeded",
         429,

@@ -59,6 +59,7 @@ impl Gateway {
             counters: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
+            key_sets: Arc::new(tidegate_policy::NoIssuers),
             limits: Limits::default(),
             pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
             access_log: None,

@@ -40,7 +40,8 @@ pub use kind::{
 };
 pub use ports::{
     Ask, Awaited, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, JwksSource, KeyMatch, LimitSpec,
-    OnStoreLoss, Ports, PublishedKeys, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
+    NoIssuers, OnStoreLoss, Ports, PublishedKeys, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED,
+    computed,
 };
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};

@@ -259,8 +259,8 @@ pub enum Awaited {
     Unreachable,
 }
 
-/// No issuer is ever asked: where policies are only judged.
-struct NoIssuers;
+/// No issuer is ever asked: where policies are only judged, and for tests.
+pub struct NoIssuers;
 
 impl JwksSource for NoIssuers {
     fn open(&self, _: &KeySetUrl) -> Arc<dyn PublishedKeys> {

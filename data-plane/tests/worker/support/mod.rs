@@ -88,6 +88,7 @@ impl Gateway {
             counters: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
+            key_sets: Arc::new(tidegate_policy::NoIssuers),
             limits: Limits::default(),
             edge: Edge::default(),
             cells: cells.clone(),
