@@ -10,8 +10,6 @@
 
 mod fetch;
 mod keeper;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
