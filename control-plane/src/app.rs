@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tidegate_policy::Registry;
+use tidegate_proto::data_key::Handed;
 use tidegate_telemetry::{Beside, Exposition, LogLevel, status};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -55,6 +56,8 @@ pub struct Config {
     pub admin_tls: Option<TlsFiles>,
     /// Connections of a node in the same process.
     pub in_process: Option<mpsc::Receiver<DuplexStream>>,
+    /// The data key, for that node.
+    pub data_key: Handed,
     /// Told once it serves.
     pub ready: Option<oneshot::Sender<Ready>>,
 }
@@ -220,6 +223,8 @@ async fn start(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<
     let Some(store) = open_store(&config.database_url, shutdown).await? else { return Ok(None) };
     let (store, store_figures) = Measured::of(store);
     let ClusterSecrets { authority, data_key } = ClusterSecrets::settle(&*store, &key).await?;
+    // of a process that starts once; set already it could only be to this
+    let _ = config.data_key.set(*data_key.bytes());
     let data_key = Arc::new(data_key);
     let changes = Changes::load(store.clone(), Registry::standard(), data_key.clone(), Bounds::default()).await?;
 

@@ -110,6 +110,7 @@ fn worker(snapshot: &Arc<Snapshot>, cells: &Arc<Cells>, log: Option<AccessLog>) 
         clock,
         callers: Callers::new(compute.clone(), &Limits::default()),
         compute,
+        key_sets: Arc::new(tidegate_policy::NoIssuers),
         limits: Limits::default(),
         cells: cells.clone(),
         workers: WORKERS,

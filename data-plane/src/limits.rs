@@ -161,6 +161,34 @@ limits! {
         /// How long a request waits for the counters of its limits (`--redis-timeout`). Then each limit does as its `on_store_loss` says.
         redis_wait: Duration = Duration::from_millis(20);
     }
+    "Towards issuers of tokens" {
+        /// Until a connection to an issuer stands, its name looked up and its addresses tried. Then the fetch failed.
+        jwks_connect: Duration = Duration::from_secs(5);
+        /// How long a fetch of keys may take. Then it failed.
+        jwks_fetch: Duration = Duration::from_secs(10);
+        /// The largest set of keys. A larger one is not taken; the keys fetched before stay in use.
+        jwks_bytes_max: usize = 256 << 10;
+        /// How long keys are used before they are fetched again, where the issuer does not say (`Cache-Control: max-age`). They are fetched a little ahead of that.
+        jwks_age: Duration = Duration::from_secs(600);
+        /// No sooner than that, whatever the issuer says.
+        jwks_age_min: Duration = Duration::from_secs(60);
+        /// No later than that, so that a key that was withdrawn goes.
+        jwks_age_max: Duration = Duration::from_secs(3600);
+        /// How long keys stay in use while they can't be fetched again. Then tokens meet `503 policy_failed`.
+        jwks_stale: Duration = Duration::from_secs(24 * 3600);
+        /// After one fetch, how long no token by an unknown key makes another.
+        jwks_miss_pause: Duration = Duration::from_secs(5);
+        /// How long a request waits for keys: while there are none yet, and when its token is by an unknown key.
+        jwks_wait: Duration = Duration::from_secs(7);
+        /// How many requests may wait for keys. Those beyond are answered at once, as if there were none.
+        jwks_waiting_max: usize = 1000;
+        /// Before the second attempt after a failure, about; doubles with each.
+        jwks_backoff: Duration = Duration::from_secs(1);
+        /// Before any attempt, about.
+        jwks_backoff_max: Duration = Duration::from_secs(20);
+        /// How long keys are kept fresh that no policy uses any more.
+        jwks_unused: Duration = Duration::from_secs(600);
+    }
     "The node" {
         /// How long a node that was told to stop goes on accepting (`--drain-delay`), with its readiness at 503, so that balancers notice.
         drain_delay: Duration = Duration::ZERO;

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tidegate_proto::data_key::Handed;
 use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +33,7 @@ use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
-use crate::ports::{ComputePool, SystemClock};
+use crate::ports::{ComputePool, KeySets, SystemClock};
 use crate::pressure::{self, Pressure};
 use crate::status::Node as Page;
 use crate::telemetry::Sums;
@@ -63,6 +64,8 @@ pub struct Config {
     pub workers: usize,
     /// Where its configuration comes from.
     pub control: ControlLink,
+    /// The key of its secrets, where the control plane is in this process.
+    pub data_key: Handed,
     /// Where shared counters live.
     pub counters: Counters,
     /// Every default of the node.
@@ -160,6 +163,7 @@ impl Node {
             address,
             answers,
             callers: Some(callers.clone()),
+            handed: config.data_key,
             ..options
         })
         .context("the node's configuration can't be kept")?;
@@ -171,6 +175,7 @@ impl Node {
             sync: sync.status(),
             sums: Sums::new((0..workers).map(|_| Arc::default()).collect(), &limits),
             counters,
+            key_sets: KeySets::new(&limits, None, control.handle().clone(), stop_background.clone()),
             access_log,
             beside: metrics_beside,
             callers,
@@ -271,6 +276,7 @@ impl Node {
         self.background.close();
         self.background.wait().await;
         self.page.counters.stopped().await;
+        self.page.key_sets.stopped().await;
         outcome
     }
 }
@@ -350,6 +356,7 @@ fn start_workers(
             clock: Arc::new(SystemClock),
             compute: page.compute.clone(),
             callers: page.callers.clone(),
+            key_sets: Arc::new(page.key_sets.clone()),
             limits: limits.clone(),
             edge: edge.clone(),
             cells: cells.clone(),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BasicMatch, Clock, Compute, ConsumerFacts, CounterStore, Directory, KeyMatch, Overlays, Ports, Principal,
-    RouteFacts,
+    BasicMatch, Clock, Compute, ConsumerFacts, CounterStore, Directory, JwksSource, KeyMatch, Overlays, Ports,
+    Principal, RouteFacts,
 };
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,6 +43,8 @@ pub struct Parts {
     pub compute: Arc<dyn Compute>,
     /// What the node keeps of those who prove who they are.
     pub callers: Arc<Callers>,
+    /// Keys that issuers of tokens publish.
+    pub key_sets: Arc<dyn JwksSource>,
     /// Time-outs and limits.
     pub limits: Limits,
     /// Whom it believes.
@@ -85,7 +87,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, callers, limits, .. } = parts;
+        let Parts { live, counters, clock, compute, callers, key_sets, limits, .. } = parts;
         let Parts { edge, cells, workers, pressure, access_log, .. } = parts;
         let callers = callers.of_worker(clock.clone(), cells.clone());
         let meters = Rc::new(Meters::new(cells.clone()));
@@ -93,7 +95,7 @@ impl Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
-            ports: Ports::new(counters, clock, compute).with_callers(callers),
+            ports: Ports::new(counters, clock, compute).with_callers(callers).with_key_sets(key_sets),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers, meters.clone()),
             log: access_log.map(|(log, node)| log.tap(&node)),
@@ -302,6 +304,18 @@ impl Directory for Known {
 
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
         self.0.consumer(id)
+    }
+
+    fn consumer_by_name(&self, name: &str) -> Option<Arc<ConsumerFacts>> {
+        self.0.consumer_by_name(name)
+    }
+
+    fn consumer_by_custom_id(&self, custom_id: &str) -> Option<Arc<ConsumerFacts>> {
+        self.0.consumer_by_custom_id(custom_id)
+    }
+
+    fn group_by_name(&self, name: &str) -> Option<Id> {
+        self.0.group_by_name(name)
     }
 
     fn group_name(&self, id: Id) -> Option<Arc<str>> {

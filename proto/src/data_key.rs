@@ -10,6 +10,9 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 /// The key that secrets in documents are sealed with.
 pub type DataKey = [u8; 32];
 
+/// The data key on its way to a node of the same process: set by the control plane before it serves.
+pub type Handed = std::sync::Arc<std::sync::OnceLock<DataKey>>;
+
 const POINT: usize = 65;
 
 /// The key can't be wrapped for this public key, or can't be unwrapped with this private key.

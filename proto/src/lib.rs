@@ -1,12 +1,13 @@
 //! What the control plane and the nodes say to each other.
 //!
 //! [`v1`] is generated from the .proto files. [`convert`] leads from its types to those of the model and back, so that generated
-//! types stay at the ends of the streams. [`join`] and [`data_key`] are what is handed over outside of messages or inside
+//! types stay at the ends of the streams. [`join`], [`data_key`] and [`sealed`] are what is handed over outside of messages or inside
 //! of them as opaque bytes.
 
 pub mod convert;
 pub mod data_key;
 pub mod join;
+pub mod sealed;
 
 /// The messages and the service of the configuration stream, generated.
 #[expect(missing_docs, reason = "the .proto files document them")]

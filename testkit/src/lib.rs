@@ -2,6 +2,7 @@
 //!
 //! - [`upstream`] answers as an API behind the gateway would, with knobs for delay, status, streams and broken answers.
 //! - [`nginx`], [`grpc`] and [`websocket`] are real servers of others to stand behind it.
+//! - [`issuer`] publishes the keys that tokens are signed with.
 //! - [`postgres`] and [`redis`] are private servers that can be paused, killed and brought back on their port.
 //! - [`process`] supervises a child: log file, wait until ready, stop, kill, and an end when its owner goes.
 //! - [`ports`] hands out loopback ports that no other test is given.
@@ -18,6 +19,7 @@ pub mod admin;
 pub mod balancer;
 pub mod cluster;
 pub mod grpc;
+pub mod issuer;
 pub mod load;
 pub mod memory;
 pub mod metrics;

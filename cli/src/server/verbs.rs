@@ -37,6 +37,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
     let (admin_ready, admin) = oneshot::channel();
     let (node_ready, proxy) = oneshot::channel();
     let leave = CancellationToken::new();
+    let data_key = std::sync::Arc::default();
     let beside = Beside::default();
     let access_log = access_log(settings)?;
     let control = app::Config {
@@ -53,6 +54,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
         join_token_file: data_dir.join("join-token"),
         admin_tls: admin_tls(settings),
         in_process: Some(in_process),
+        data_key: std::sync::Arc::clone(&data_key),
         ready: Some(admin_ready),
     };
     let node = node::Config {
@@ -63,6 +65,7 @@ pub(super) fn standalone(settings: &Settings, logging: Logging, inherited: node:
         status_listen: settings.address(&STATUS_LISTEN),
         workers: settings.count(&WORKERS),
         control: node::ControlLink::InProcess(streams),
+        data_key,
         counters: node::Counters::Local,
         limits: limits(settings),
         edge: edge(settings),
@@ -147,6 +150,7 @@ pub(super) fn control_plane(settings: &Settings, logging: Logging) -> anyhow::Re
         join_token_file: settings.path(&JOIN_TOKEN_OUT),
         admin_tls: admin_tls(settings),
         in_process: None,
+        data_key: Default::default(),
         ready: Some(ready),
     };
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -177,6 +181,7 @@ pub(super) fn data_plane(settings: &Settings, logging: Logging, inherited: node:
             endpoints: settings.endpoints(&CONTROL_PLANE),
             join_token_file: settings.path_if_set(&JOIN_TOKEN_IN),
         },
+        data_key: Default::default(),
         counters: settings.text(&REDIS_URL).map_or(node::Counters::Local, |url| node::Counters::Redis(url.to_owned())),
         limits: node::Limits { redis_wait: settings.duration(&REDIS_TIMEOUT), ..limits(settings) },
         edge: edge(settings),

@@ -7,7 +7,6 @@ use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
 const POLICIES: &[(&str, u16, &str, &str)] = &[
-const POLICIES: [(&str, u16, &str, &str); 9] = [
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
     ("forbidden", 403, "downstream", "An access list does not let the caller in."),
@@ -23,6 +22,18 @@ const POLICIES: [(&str, u16, &str, &str); 9] = [
         429,
         "downstream",
         "Too many attempts from this address failed: no credentials from there are looked at until `Retry-After`.",
+    ),
+    (
+        "insufficient_scope",
+        403,
+        "downstream",
+        "The token's scopes are not enough; `WWW-Authenticate` names those that are asked for.",
+    ),
+    (
+        "insufficient_claims",
+        403,
+        "downstream",
+        "The token lacks a claim that is asked for, or has another value there.",
     ),
     (
         "quota_exceeded",

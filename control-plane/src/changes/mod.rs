@@ -102,6 +102,7 @@ impl Changes {
         data_key: Arc<DataKey>,
         bounds: Bounds,
     ) -> Result<Changes, StoreError> {
+        let registry = registry.with_secrets(data_key.clone());
         let (folded, problems) = Folded::from_loaded(&store.load().await?, registry.clone());
         follow::tell_problems(&folded, &problems);
         let ring = RwLock::new(Ring::new(folded.position, bounds));

@@ -1,17 +1,13 @@
 //! Seals what is stored, so that a copy of the database tells no secret.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tidegate_model::Sha256;
+use tidegate_model::{Secret, Sha256};
+use tidegate_policy::{SecretError, Secrets};
+use tidegate_proto::sealed;
 use zeroize::Zeroizing;
 
 /// A key that seals: AES-256-GCM, a random nonce each time. What a text is for is bound to it.
 pub struct DataKey(Zeroizing<[u8; 32]>);
-
-const DOCUMENT: &str = "document";
-const ENVELOPE: &str = "sealed:v1:";
 
 impl DataKey {
     /// A key of these bytes.
@@ -33,36 +29,36 @@ impl DataKey {
 
     /// Nonce, sealed text, tag.
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
-        let mut text = plain.to_vec();
-        let sealed = self.key().seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut text);
-        let nonce = sealed.expect("the text is far below the limit of the cipher");
-        [nonce.as_ref().as_slice(), &text].concat()
+        sealed::seal(&self.0, purpose, plain)
     }
 
     /// What was sealed, if it was with this key and for this purpose.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let length = self.key().open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut text).ok()?.len();
-        text.truncate(length);
-        Some(text)
+        sealed::open(&self.0, purpose, sealed)
     }
 
     /// A secret of a document as it is stored: `sealed:v1:<base64>`.
     pub fn seal_secret(&self, plain: &str) -> String {
-        format!("{ENVELOPE}{}", STANDARD.encode(self.seal(DOCUMENT, plain.as_bytes())))
+        sealed::seal_secret(&self.0, plain)
     }
 
     /// A secret of a document, if this key sealed it.
     pub fn open_secret(&self, sealed: &str) -> Option<Zeroizing<String>> {
-        let bytes = STANDARD.decode(sealed.strip_prefix(ENVELOPE)?).ok()?;
-        let plain = self.open(DOCUMENT, &bytes)?;
-        String::from_utf8(plain.to_vec()).ok().map(Zeroizing::new)
+        sealed::open_secret(&self.0, sealed)
     }
+}
 
-    fn key(&self) -> RandomizedNonceKey {
-        RandomizedNonceKey::new(&AES_256_GCM, &*self.0).expect("the key has 32 bytes")
+/// Opens the secrets of configs that are judged here, so that a weak one is refused when it is written. References are for the
+/// nodes: what lies beside a control plane is not what they would find.
+impl Secrets for DataKey {
+    fn open(&self, secret: &Secret) -> Result<Zeroizing<String>, SecretError> {
+        match secret {
+            Secret::Plain(text) => Ok(Zeroizing::new(text.to_string())),
+            Secret::Sealed(text) => self
+                .open_secret(text)
+                .ok_or_else(|| SecretError::Unreadable("it was sealed with the data key of another cluster".into())),
+            Secret::Env(_) | Secret::File(_) => Err(SecretError::Elsewhere),
+        }
     }
 }
 

@@ -79,6 +79,7 @@ impl Plane {
             join_token_file: folder.join("join-token"),
             admin_tls: tls,
             in_process: None,
+            data_key: Default::default(),
             ready: Some(ready),
         };
         let running = tokio::spawn(run(config, shutdown.clone()));

@@ -13,6 +13,7 @@ mod conversation;
 mod disk;
 mod enrolment;
 mod link;
+mod secrets;
 mod stage;
 mod status;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use crate::callers::Callers;
 use tidegate_policy::Registry;
-use tidegate_proto::data_key::DataKey;
+use tidegate_proto::data_key::{DataKey, Handed};
 use tidegate_snapshot::{Live, Snapshot};
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
@@ -36,7 +37,7 @@ use tracing::{info, warn};
 pub use status::{Refusal, Revisions, SyncCounts, SyncStatus};
 
 use disk::{Disk, Loaded};
-use enrolment::Enrolment;
+use secrets::NodeSecrets;
 use stage::{Stage, Threads};
 use status::Status;
 
@@ -74,6 +75,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How it reaches a control plane.
     pub link: ControlLink,
+    /// The key of its secrets, where the control plane is in this process; else it is what the node was given when it joined.
+    pub handed: Handed,
     /// The policy kinds that it runs.
     pub registry: Registry,
     /// Answers beyond `status`.
@@ -97,12 +100,19 @@ impl Config {
             features: Vec::new(),
             data_dir,
             link,
+            handed: Handed::default(),
             registry: Registry::standard(),
             answers: Arc::new(|_, _| None),
             callers: None,
             timings: Timings::default(),
             seed: None,
         }
+    }
+}
+
+impl Config {
+    fn secrets(&self) -> NodeSecrets {
+        NodeSecrets { handed: self.handed.clone(), data_dir: self.data_dir.clone() }
     }
 }
 
@@ -163,7 +173,8 @@ impl ConfigSync {
     ///
     /// # Errors
     /// The folder can't be used, or another process uses it.
-    pub fn open(config: Config) -> std::io::Result<Arc<ConfigSync>> {
+    pub fn open(mut config: Config) -> std::io::Result<Arc<ConfigSync>> {
+        config.registry = config.registry.clone().with_secrets(Arc::new(config.secrets()));
         let status = Status::new(config.name.clone());
         let (opened, loaded) = match &config.link {
             ControlLink::InProcess(_) => (None, Loaded::default()),
@@ -212,7 +223,7 @@ impl ConfigSync {
 
     /// The key that secrets in documents are sealed with; `None` before the node joined.
     pub fn data_key(&self) -> Option<DataKey> {
-        Enrolment::new(&self.config.data_dir).data_key()
+        self.config.secrets().data_key()
     }
 }
 

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::config_sync::SyncStatus;
-use crate::ports::ComputePool;
 use crate::ports::counters::NodeCounters;
+use crate::ports::{ComputePool, KeySets};
 use crate::pressure::Pressure;
 use crate::telemetry::Sums;
 use crate::telemetry::access_log::AccessLog;
@@ -30,6 +30,7 @@ pub(crate) struct Node {
     pub(crate) sums: Sums,
     pub(crate) counters: NodeCounters,
     pub(crate) callers: Arc<crate::callers::Callers>,
+    pub(crate) key_sets: KeySets,
     pub(crate) compute: Arc<ComputePool>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) access_log: Option<AccessLog>,
@@ -84,6 +85,7 @@ impl Node {
             revisions: snapshot.revisions(),
             sync: self.sync.borrow().clone(),
             counters: self.counters.status(),
+            key_sets: self.key_sets.status(),
             compute: self.compute.status(),
             log: self.access_log.as_ref().map(AccessLog::counts).unwrap_or_default(),
             memory: self.pressure.figures(),
@@ -117,6 +119,7 @@ impl Node {
         status["memory"] = self.pressure.status();
         status["draining"] = json!(self.draining.load(Ordering::Relaxed));
         status["counters"] = json!(self.counters.status());
+        status["key_sets"] = json!(self.key_sets.status());
         status["compute"] = json!(self.compute.status());
         format!("{status:#}\n")
     }

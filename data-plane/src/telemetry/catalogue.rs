@@ -65,6 +65,22 @@ families! {
         /// How often a guard acted, by the limit that was met (see docs/operations/limits.md).
         GUARDS = Counter "tidegate_guard_total" ["guard"];
     }
+    "Keys of issuers of tokens" {
+        /// Fetches of keys: what came was `changed` or `unchanged`, the issuer `failed`, or what it said was `invalid` (no keys, or too much).
+        JWKS_FETCHES = Counter "tidegate_jwks_fetches_total" ["outcome"];
+        /// Requests whose token was by a key that the node did not have.
+        JWKS_MISSES = Counter "tidegate_jwks_misses_total" [];
+        /// Those among them that did not wait, as too many waited already (`jwks_waiting_max`).
+        JWKS_CROWDED = Counter "tidegate_jwks_crowded_total" [];
+        /// Requests that wait for keys.
+        JWKS_WAITING = Gauge "tidegate_jwks_waiting" [];
+        /// Issuers whose keys are kept.
+        JWKS_ISSUERS = Gauge "tidegate_jwks_issuers" [];
+        /// Issuers whose keys could not be fetched when they were asked last.
+        JWKS_TROUBLE = Gauge "tidegate_jwks_issuers_failing" [];
+        /// How long ago the oldest keys were fetched or confirmed, in seconds.
+        JWKS_AGE = Gauge "tidegate_jwks_age_max_seconds" [];
+    }
     "Counters of rate limits" {
         /// Counters that the node has in mind.
         COUNTERS = Gauge "tidegate_limit_counters" [];

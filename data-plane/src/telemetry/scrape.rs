@@ -16,14 +16,15 @@ use super::series::{
 };
 use super::{CLASSES, Guard, LIMIT_OUTCOMES};
 use crate::config_sync::SyncStatus;
-use crate::ports::ComputeStatus;
 use crate::ports::counters::{Breaker, CountersStatus, Decisions};
+use crate::ports::{ComputeStatus, KeySetsStatus};
 
 /// Everything beside the workers' cells that is told.
 pub(crate) struct Standing {
     pub(crate) revisions: Revisions,
     pub(crate) sync: SyncStatus,
     pub(crate) counters: CountersStatus,
+    pub(crate) key_sets: KeySetsStatus,
     pub(crate) compute: ComputeStatus,
     pub(crate) log: LogCounts,
     /// Memory in use, and what may be.
@@ -141,7 +142,7 @@ fn targets(out: &mut Exposition, told: &[(Labels, [u64; TARGET])]) {
 
 /// Writes how the rest of the node stands.
 pub(crate) fn standing(out: &mut Exposition, standing: &Standing) {
-    let Standing { revisions, sync, counters: limits, compute, log, memory, draining } = standing;
+    let Standing { revisions, sync, counters: limits, key_sets, compute, log, memory, draining } = standing;
     counters(out, limits);
     out.family(&metric::CONFIG_REVISION)
         .sample(&["identity"], revisions.identity)
@@ -165,6 +166,7 @@ pub(crate) fn standing(out: &mut Exposition, standing: &Standing) {
         out.family(&metric::LAST_HEARD).sample_micros(&[], heard * 1_000);
     }
     out.single(&metric::STREAMS, sync.counts.streams);
+    issuers(out, key_sets);
     out.family(&metric::COMPUTE)
         .sample(&["done"], compute.done)
         .sample(&["refused"], compute.refused)
@@ -175,6 +177,20 @@ pub(crate) fn standing(out: &mut Exposition, standing: &Standing) {
     out.single(&metric::MEMORY, memory.0);
     out.single(&metric::MEMORY_MAX, memory.1);
     out.single(&metric::DRAINING, u64::from(*draining));
+}
+
+fn issuers(out: &mut Exposition, status: &KeySetsStatus) {
+    out.family(&metric::JWKS_FETCHES)
+        .sample(&["changed"], status.changed)
+        .sample(&["unchanged"], status.unchanged)
+        .sample(&["failed"], status.failed)
+        .sample(&["invalid"], status.invalid);
+    out.single(&metric::JWKS_MISSES, status.misses);
+    out.single(&metric::JWKS_CROWDED, status.crowded);
+    out.single(&metric::JWKS_WAITING, status.waiting as u64);
+    out.single(&metric::JWKS_ISSUERS, status.issuers.len() as u64);
+    out.single(&metric::JWKS_TROUBLE, status.issuers.iter().filter(|issuer| issuer.trouble.is_some()).count() as u64);
+    out.single(&metric::JWKS_AGE, status.issuers.iter().filter_map(|issuer| issuer.age).max().unwrap_or(0));
 }
 
 fn counters(out: &mut Exposition, status: &CountersStatus) {

@@ -61,6 +61,7 @@ impl Gateway {
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
             callers: Callers::new(Arc::new(Nothing), &Limits::default()),
+            key_sets: Arc::new(tidegate_policy::NoIssuers),
             limits: Limits::default(),
             pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
             access_log: None,

@@ -17,6 +17,8 @@ pub enum Authentication {
     NoCredentials,
     /// It shows something that does not hold.
     Invalid(Refusal),
+    /// The same, with a reply of its own: another status, or a challenge that says more.
+    Refused(Box<Reply>),
     /// This is who it is.
     Principal(Box<Principal>),
     /// It could not be found out.
@@ -151,6 +153,7 @@ impl Combinator {
                     }
                     Authentication::NoCredentials => self.missing(),
                     Authentication::Invalid(refusal) => self.refused(refusal),
+                    Authentication::Refused(reply) => *reply,
                     Authentication::CannotDecide(error) => link.cannot_decide(&error),
                 };
                 cx.shadowed.note(link, &refusal);
@@ -167,6 +170,12 @@ impl Combinator {
                 (Authentication::Invalid(refusal), _) => {
                     cx.ports.attempts.failed(cx.client);
                     return Err(Box::new(link.signed(self.refused(refusal))));
+                }
+                (Authentication::Refused(reply), _) => {
+                    if reply.status == StatusCode::UNAUTHORIZED {
+                        cx.ports.attempts.failed(cx.client);
+                    }
+                    return Err(Box::new(link.signed(*reply)));
                 }
                 // one that can't decide is not a yes; another of any-of may still be
                 (Authentication::CannotDecide(error), Combination::AllOf) => {

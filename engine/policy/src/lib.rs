@@ -24,6 +24,7 @@ mod header_names;
 pub mod ip_restriction;
 pub mod jq;
 pub mod json_schema;
+pub mod jwt;
 pub mod key_auth;
 mod kind;
 pub mod maintenance;
@@ -58,8 +59,9 @@ pub use kind::{
 };
 pub use networks::Networks;
 pub use ports::{
-    Ask, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss,
-    Ports, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
+    Ask, Awaited, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, JwksSource, KeyMatch,
+    LimitSpec, NoIssuers, OnStoreLoss, Ports, PublishedKeys, Quota, Quotas, Reading, Settled, Take, TakeOutcome,
+    UNCOUNTED, computed,
 };
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
+use crate::jwt::{KeySet, KeySetUrl, VerifiedTokens};
 use crate::{Attempts, ConsumerFacts, NoCallers, Passwords};
 
 /// The world, as policies see it. One per worker.
@@ -25,6 +26,10 @@ pub struct Ports {
     pub passwords: Rc<dyn Passwords>,
     /// What is noted of those who try to prove who they are.
     pub attempts: Rc<dyn Attempts>,
+    /// Keys that issuers of tokens publish.
+    pub key_sets: Arc<dyn JwksSource>,
+    /// Tokens that were verified on this worker a moment ago.
+    pub(crate) verified_tokens: Rc<VerifiedTokens>,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -77,6 +82,12 @@ pub trait Directory {
     fn basic(&self, username: &str) -> Option<BasicMatch>;
     /// A consumer.
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>>;
+    /// The consumer with this name.
+    fn consumer_by_name(&self, name: &str) -> Option<Arc<ConsumerFacts>>;
+    /// The consumer that another system calls so.
+    fn consumer_by_custom_id(&self, custom_id: &str) -> Option<Arc<ConsumerFacts>>;
+    /// The group with this name.
+    fn group_by_name(&self, name: &str) -> Option<Id>;
     /// What a group is called.
     fn group_name(&self, id: Id) -> Option<Arc<str>>;
 }
@@ -238,16 +249,83 @@ pub trait CounterStore: Send + Sync {
     fn reset(&self, limit: &Arc<LimitSpec>, subject: u128) -> LocalBoxFuture<'static, bool>;
 }
 
+/// Where the keys that issuers publish come from. A node fetches them beside its traffic; nothing is fetched for a look.
+pub trait JwksSource: Send + Sync {
+    /// Opens the key set of an issuer: it is fetched now, and kept fresh for as long as what is given here lives.
+    fn open(&self, at: &KeySetUrl) -> Arc<dyn PublishedKeys>;
+}
+
+/// The key set of one issuer.
+pub trait PublishedKeys: Send + Sync {
+    /// What was fetched last. None before the first time, and once that is too long ago.
+    fn current(&self) -> Option<Arc<KeySet>>;
+
+    /// The version of [`PublishedKeys::current`], without taking it.
+    fn version(&self) -> Option<u64>;
+
+    /// Waits for a set that is newer than the one of this version, for a token by a key that is not in it. Bounded in time; and
+    /// however often this is asked, the issuer is asked no more than once in some seconds.
+    fn newer(&self, than: Option<u64>) -> LocalBoxFuture<'static, Awaited>;
+}
+
+/// What came of waiting for keys.
+#[derive(Clone)]
+pub enum Awaited {
+    /// A newer set.
+    Keys(Arc<KeySet>),
+    /// The issuer was asked, or was asked just now: there are no other keys.
+    NothingNew,
+    /// The issuer can't be asked: nothing can be said.
+    Unreachable,
+}
+
+/// No issuer is ever asked: where policies are only judged, and for tests.
+pub struct NoIssuers;
+
+impl JwksSource for NoIssuers {
+    fn open(&self, _: &KeySetUrl) -> Arc<dyn PublishedKeys> {
+        Arc::new(NoIssuers)
+    }
+}
+
+impl PublishedKeys for NoIssuers {
+    fn current(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn newer(&self, _: Option<u64>) -> LocalBoxFuture<'static, Awaited> {
+        Box::pin(std::future::ready(Awaited::Unreachable))
+    }
+}
+
 impl Ports {
     /// The ports of one worker.
     pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
         let nobody = Rc::new(NoCallers);
-        Rc::new(Ports { counters, clock, compute, passwords: nobody.clone(), attempts: nobody })
+        Rc::new(Ports {
+            counters,
+            clock,
+            compute,
+            passwords: nobody.clone(),
+            attempts: nobody,
+            key_sets: Arc::new(NoIssuers),
+            verified_tokens: Rc::default(),
+        })
     }
 
     /// The same, where passwords can be checked and attempts are noted.
     #[must_use]
     pub fn with_callers<C: Passwords + Attempts + 'static>(self: Rc<Self>, callers: Rc<C>) -> Rc<Self> {
         Rc::new(Ports { passwords: callers.clone(), attempts: callers, ..(*self).clone() })
+    }
+
+    /// The same, where issuers of tokens can be asked for their keys.
+    #[must_use]
+    pub fn with_key_sets(self: Rc<Self>, key_sets: Arc<dyn JwksSource>) -> Rc<Self> {
+        Rc::new(Ports { key_sets, ..(*self).clone() })
     }
 }

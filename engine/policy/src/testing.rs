@@ -151,6 +151,18 @@ impl Directory for MapDirectory {
         self.consumers.get(&id).cloned()
     }
 
+    fn consumer_by_name(&self, _: &str) -> Option<Arc<ConsumerFacts>> {
+        None
+    }
+
+    fn consumer_by_custom_id(&self, _: &str) -> Option<Arc<ConsumerFacts>> {
+        None
+    }
+
+    fn group_by_name(&self, _: &str) -> Option<Id> {
+        None
+    }
+
     fn group_name(&self, _: Id) -> Option<Arc<str>> {
         None
     }

@@ -52,7 +52,9 @@ pub(crate) fn apply(now: &Snapshot, delta: &Delta, mode: Mode) -> (Snapshot, Vec
     if changes.iter().any(|change| change.kind.class() == Class::Identity) {
         let (identity, found) = now.identity.advance(&now.config, &config, changes);
         next.identity = Arc::new(identity);
-        problems.extend(found);
+        // a node that is sent two of one custom id, from before that was refused, must still take what else comes
+        let is_told = |problem: &Problem| delta.class.is_none() || problem.pointer != "/custom_id";
+        problems.extend(found.into_iter().filter(is_told));
     }
     next.config = config;
     let mut step = Step { next, changes, mode, problems, dirty: BTreeSet::new() };

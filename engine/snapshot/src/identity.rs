@@ -22,8 +22,12 @@ pub struct Identity {
     keys: Vec<Arc<Shard>>,
     basic: imbl::HashMap<Arc<str>, Basic>,
     consumers: imbl::HashMap<Id, Arc<ConsumerFacts>>,
+    /// Consumers by their names, and by what other systems call them.
+    consumer_names: imbl::HashMap<Arc<str>, Id>,
+    custom_ids: imbl::HashMap<Arc<str>, Id>,
     /// What groups are called.
     groups: imbl::HashMap<Id, Arc<str>>,
+    group_names: imbl::HashMap<Arc<str>, Id>,
 }
 
 /// By the first 128 bits of the SHA-256, which are as good as random.
@@ -92,19 +96,26 @@ impl Identity {
                 problems.extend(next.credential_is(resource));
             }
         }
+        // so are names
         for change in of(Kind::Consumer) {
-            match after.get(Kind::Consumer, change.id) {
-                Some(resource) => next.consumer_is(resource),
-                None => {
-                    next.consumers.remove(&change.id);
-                }
+            next.forget_consumer(change.id);
+        }
+        for change in of(Kind::Consumer) {
+            if let Some(resource) = after.get(Kind::Consumer, change.id) {
+                problems.extend(next.consumer_is(resource));
             }
         }
         for change in of(Kind::ConsumerGroup) {
-            match after.get(Kind::ConsumerGroup, change.id) {
-                Some(resource) => next.groups.insert(change.id, resource.label().into()),
-                None => next.groups.remove(&change.id),
-            };
+            if let Some(name) = next.groups.remove(&change.id) {
+                next.group_names.remove(&name);
+            }
+        }
+        for change in of(Kind::ConsumerGroup) {
+            if let Some(resource) = after.get(Kind::ConsumerGroup, change.id) {
+                let name: Arc<str> = resource.label().into();
+                next.groups.insert(change.id, name.clone());
+                next.group_names.insert(name, change.id);
+            }
         }
         (next, problems)
     }
@@ -162,9 +173,30 @@ impl Identity {
         other
     }
 
-    fn consumer_is(&mut self, resource: &Resource) {
-        let Spec::Consumer(consumer) = &resource.spec else { return };
-        self.consumers.insert(resource.id, Arc::new(facts(resource, consumer)));
+    fn forget_consumer(&mut self, id: Id) {
+        let Some(facts) = self.consumers.remove(&id) else { return };
+        self.consumer_names.remove(&*facts.name);
+        let custom_id = facts.custom_id_header.as_ref().and_then(|header| header.to_str().ok());
+        if let Some(custom_id) = custom_id.filter(|custom_id| self.custom_ids.get(*custom_id) == Some(&id)) {
+            self.custom_ids.remove(custom_id);
+        }
+    }
+
+    /// Two consumers can't have the same custom id: it would be left to chance whose a token is. The older one keeps it.
+    fn consumer_is(&mut self, resource: &Resource) -> Option<Problem> {
+        let Spec::Consumer(consumer) = &resource.spec else { return None };
+        let facts = facts(resource, consumer);
+        self.consumer_names.insert((*facts.name).into(), resource.id);
+        self.consumers.insert(resource.id, Arc::new(facts));
+        let custom_id = consumer.custom_id.as_deref()?;
+        let other = self.custom_ids.get(custom_id).copied();
+        if other.is_none_or(|other| resource.id < other) {
+            self.custom_ids.insert(custom_id.into(), resource.id);
+        }
+        let other = self.consumers.get(&other?)?;
+        let mut problems = Problems::new();
+        problems.add_at("custom_id", "conflict", format!("consumer `{}` has the same custom id", other.name));
+        Some(problems.into_vec().remove(0).of(resource.kind(), resource.id, resource.name.as_ref()))
     }
 
     pub(crate) fn describe(&self) -> impl Iterator<Item = String> + '_ {
@@ -182,7 +214,14 @@ impl Identity {
             format!("basic {username} {credential} of {consumer} until {expires_at:?} by {password}")
         });
         let consumers = self.consumers.values().map(|consumer| format!("consumer {consumer:?}"));
-        keys.chain(basic).chain(consumers).chain(self.groups.iter().map(|(id, name)| format!("group {id} `{name}`")))
+        let by_name = self.consumer_names.iter().map(|(name, id)| format!("consumer `{name}` is {id}"));
+        let by_custom_id = self.custom_ids.iter().map(|(name, id)| format!("custom id `{name}` is of {id}"));
+        let group_names = self.group_names.iter().map(|(name, id)| format!("group `{name}` is {id}"));
+        let names = by_name.chain(by_custom_id).chain(group_names);
+        keys.chain(basic)
+            .chain(consumers)
+            .chain(names)
+            .chain(self.groups.iter().map(|(id, name)| format!("group {id} `{name}`")))
     }
 }
 
@@ -229,6 +268,18 @@ impl Directory for Identity {
 
     fn consumer(&self, id: Id) -> Option<Arc<ConsumerFacts>> {
         self.consumers.get(&id).cloned()
+    }
+
+    fn consumer_by_name(&self, name: &str) -> Option<Arc<ConsumerFacts>> {
+        self.consumer(*self.consumer_names.get(name)?)
+    }
+
+    fn consumer_by_custom_id(&self, custom_id: &str) -> Option<Arc<ConsumerFacts>> {
+        self.consumer(*self.custom_ids.get(custom_id)?)
+    }
+
+    fn group_by_name(&self, name: &str) -> Option<Id> {
+        self.group_names.get(name).copied()
     }
 
     fn group_name(&self, id: Id) -> Option<Arc<str>> {

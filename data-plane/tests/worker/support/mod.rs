@@ -90,6 +90,7 @@ impl Gateway {
             clock: Arc::new(Nothing),
             compute: Arc::new(Nothing),
             callers: Callers::new(Arc::new(Nothing), &Limits::default()),
+            key_sets: Arc::new(tidegate_policy::NoIssuers),
             limits: Limits::default(),
             edge: Edge::default(),
             cells: cells.clone(),

@@ -47,7 +47,7 @@ impl Combined {
         match found {
             Authentication::Principal(_) if !self.all => return Some(found),
             // credentials that don't hold are not passed over: they may be stolen, or revoked a moment ago
-            Authentication::Invalid(_) => return Some(found),
+            Authentication::Invalid(_) | Authentication::Refused(_) => return Some(found),
             Authentication::CannotDecide(_) if self.all => return Some(found),
             Authentication::Principal(principal) => said.principal = Some(principal),
             Authentication::NoCredentials => said.lacks = true,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidegate_model::{Kind, Sha256};
+use tidegate_model::{Delta, Kind, Sha256};
 use tidegate_policy::{Directory, Overlays, Phase, Principal, Registry, RouteFacts, Subject};
 
 use super::{delete, delta, id, problems, put, request, route, service, snapshot};
@@ -207,4 +207,32 @@ fn two_credentials_can_not_have_the_same_username_and_a_changed_one_is_free() {
     assert!(now.identity().basic("Ann").is_none() && now.identity().basic("bob").is_none());
     let both = snapshot(vec![credential(52, "bob"), credential(53, "ann")]);
     assert_eq!(both.identity().basic("ann").expect("it").credential, id(53));
+}
+
+#[test]
+fn consumers_are_found_by_name_and_custom_id_and_groups_by_name() {
+    let consumer = |n, custom_id: &str| put(Kind::Consumer, n, json!({ "custom_id": custom_id }));
+    let find = |now: &Snapshot, custom_id: &str| {
+        now.identity().consumer_by_custom_id(custom_id).map(|consumer| consumer.id.as_u128())
+    };
+    let first = snapshot(vec![put(Kind::ConsumerGroup, 50, json!({})), consumer(51, "a"), consumer(52, "b")]);
+    let by_name = |name: &str| first.identity().consumer_by_name(name).map(|consumer| consumer.id.as_u128());
+    assert_eq!((by_name("consumer-51"), by_name("consumer-53")), (Some(51), None));
+    assert_eq!(first.identity().group_by_name("consumer-group-50"), Some(id(50)));
+    assert_eq!((find(&first, "a"), find(&first, "b"), find(&first, "c")), (Some(51), Some(52), None));
+    // what one gives up another may take in the same step, in whatever order they are written
+    for changes in [vec![consumer(51, "b"), consumer(52, "a")], vec![consumer(52, "a"), consumer(51, "b")]] {
+        let next = advance(&first, &delta(changes)).expect("they swap");
+        assert_eq!((find(&next, "a"), find(&next, "b")), (Some(52), Some(51)));
+    }
+    let next = advance(&first, &delta(vec![delete(Kind::Consumer, 51), consumer(53, "a")])).expect("taken over");
+    assert_eq!(find(&next, "a"), Some(53));
+    assert!(next.identity().consumer_by_name("consumer-51").is_none());
+    assert_eq!(problems(&first, vec![consumer(53, "a")]), ["consumer `consumer-53` /custom_id conflict"]);
+    let sent = Delta { class: Some(tidegate_model::Class::Identity), ..delta(vec![consumer(53, "a")]) };
+    assert_eq!(find(&advance(&first, &sent).expect("a node takes it"), "a"), Some(51));
+    // two that were there before this was refused: the older one is found
+    let both = [consumer(61, "x"), consumer(60, "x")];
+    let (now, found) = Snapshot::compile(&both, Revisions { identity: 1, traffic: 1 }, Registry::standard());
+    assert_eq!((find(&now, "x"), found.len()), (Some(60), 1));
 }
