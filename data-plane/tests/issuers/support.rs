@@ -93,6 +93,7 @@ impl Gateway {
                 counters: counters.port(),
                 clock: clock.clone(),
                 compute: compute.clone(),
+                callers: tidegate_data_plane::Callers::new(compute.clone(), &limits),
                 key_sets: Arc::new(keys.clone()),
                 limits: limits.clone(),
                 pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &limits)),
