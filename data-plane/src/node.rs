@@ -32,7 +32,7 @@ use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
-use crate::ports::{ComputePool, SystemClock};
+use crate::ports::{ComputePool, Responses, SystemClock};
 use crate::pressure::{self, Pressure};
 use crate::status::Node as Page;
 use crate::telemetry::Sums;
@@ -153,6 +153,7 @@ impl Node {
         let compute = Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?);
         let callers = Callers::new(compute.clone(), &limits);
         let in_process = matches!(link, ControlLink::InProcess(_));
+        let responses = Arc::new(Responses::new(&limits));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);
         let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
         let sync = ConfigSync::open(config_sync::Config {
@@ -167,6 +168,7 @@ impl Node {
         let clock = Arc::new(SystemClock);
         let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
         let page = Arc::new(Page {
+            responses: responses.clone(),
             live: sync.live().clone(),
             sync: sync.status(),
             sums: Sums::new((0..workers).map(|_| Arc::default()).collect(), &limits),
@@ -350,6 +352,7 @@ fn start_workers(
             clock: Arc::new(SystemClock),
             compute: page.compute.clone(),
             callers: page.callers.clone(),
+            responses: page.responses.clone(),
             limits: limits.clone(),
             edge: edge.clone(),
             cells: cells.clone(),

@@ -5,6 +5,8 @@
 mod clock;
 mod compute;
 pub mod counters;
+mod responses;
 
 pub use clock::SystemClock;
 pub use compute::{ComputePool, ComputeStatus};
+pub use responses::{Purge, PurgeWhat, Responses, ResponsesStatus};

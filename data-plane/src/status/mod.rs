@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::config_sync::SyncStatus;
-use crate::ports::ComputePool;
 use crate::ports::counters::NodeCounters;
+use crate::ports::{ComputePool, Responses};
 use crate::pressure::Pressure;
 use crate::telemetry::Sums;
 use crate::telemetry::access_log::AccessLog;
@@ -31,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) counters: NodeCounters,
     pub(crate) callers: Arc<crate::callers::Callers>,
     pub(crate) compute: Arc<ComputePool>,
+    pub(crate) responses: Arc<Responses>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) access_log: Option<AccessLog>,
     /// What another part of the same process adds to the metrics.
@@ -85,6 +86,7 @@ impl Node {
             sync: self.sync.borrow().clone(),
             counters: self.counters.status(),
             compute: self.compute.status(),
+            responses: self.responses.status(),
             log: self.access_log.as_ref().map(AccessLog::counts).unwrap_or_default(),
             memory: self.pressure.figures(),
             draining: self.draining.load(Ordering::Relaxed),
@@ -117,6 +119,7 @@ impl Node {
         status["memory"] = self.pressure.status();
         status["draining"] = json!(self.draining.load(Ordering::Relaxed));
         status["counters"] = json!(self.counters.status());
+        status["cache"] = json!(self.responses.status());
         status["compute"] = json!(self.compute.status());
         format!("{status:#}\n")
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
-use crate::{Attempts, ConsumerFacts, NoCallers, Passwords};
+use crate::{Attempts, ConsumerFacts, NoCallers, NoResponses, Passwords, ResponseStore};
 
 /// The world, as policies see it. One per worker.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Ports {
     pub passwords: Rc<dyn Passwords>,
     /// What is noted of those who try to prove who they are.
     pub attempts: Rc<dyn Attempts>,
+    /// Answers that are kept.
+    pub responses: Arc<dyn ResponseStore>,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -242,12 +244,25 @@ impl Ports {
     /// The ports of one worker.
     pub fn new(counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>, compute: Arc<dyn Compute>) -> Rc<Self> {
         let nobody = Rc::new(NoCallers);
-        Rc::new(Ports { counters, clock, compute, passwords: nobody.clone(), attempts: nobody })
+        Rc::new(Ports {
+            counters,
+            clock,
+            compute,
+            passwords: nobody.clone(),
+            attempts: nobody,
+            responses: Arc::new(NoResponses),
+        })
     }
 
     /// The same, where passwords can be checked and attempts are noted.
     #[must_use]
     pub fn with_callers<C: Passwords + Attempts + 'static>(self: Rc<Self>, callers: Rc<C>) -> Rc<Self> {
         Rc::new(Ports { passwords: callers.clone(), attempts: callers, ..(*self).clone() })
+    }
+
+    /// The same, where answers are kept.
+    #[must_use]
+    pub fn with_responses(self: Rc<Self>, responses: Arc<dyn ResponseStore>) -> Rc<Self> {
+        Rc::new(Ports { responses, ..(*self).clone() })
     }
 }

@@ -12,6 +12,8 @@ static AUTH: Typed<crate::auth::Auth> = Typed::new();
 static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
 static CORS: Typed<crate::cors::Cors> = Typed::new();
 static IP_RESTRICTION: Typed<crate::ip_restriction::IpRestriction> = Typed::new();
+static CACHE: Typed<crate::cache::Cache> = Typed::new();
+static COMPRESSION: Typed<crate::compression::Compression> = Typed::new();
 static KEY_AUTH: Typed<crate::key_auth::KeyAuth> = Typed::new();
 static MAINTENANCE: Typed<crate::maintenance::Maintenance> = Typed::new();
 static MOCK: Typed<crate::mock::Mock> = Typed::new();
@@ -30,6 +32,8 @@ static KINDS: &[&dyn AnyKind] = &[
     &BASIC_AUTH,
     &CORS,
     &IP_RESTRICTION,
+    &CACHE,
+    &COMPRESSION,
     &KEY_AUTH,
     &MAINTENANCE,
     &MOCK,
