@@ -9,4 +9,4 @@ mod responses;
 
 pub use clock::SystemClock;
 pub use compute::{ComputePool, ComputeStatus};
-pub use responses::{Purge, PurgeWhat, Responses, ResponsesStatus};
+pub use responses::{Responses, ResponsesStatus};

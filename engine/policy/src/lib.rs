@@ -33,6 +33,7 @@ pub mod mock;
 mod networks;
 mod notes;
 mod ports;
+mod purge;
 pub mod rate_limit;
 pub mod redirect;
 mod registry;
@@ -67,6 +68,7 @@ pub use ports::{
     Ask, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, KeyMatch, LimitSpec, OnStoreLoss,
     Ports, Quota, Quotas, Reading, Settled, Take, TakeOutcome, UNCOUNTED, computed,
 };
+pub use purge::{PURGE_QUERY, Purge, PurgeWhat};
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};
 pub use responses::{CacheKey, Lead, NoResponses, ResponseStore, StoredAnswer, Turn, Variants, Waited};

@@ -5,13 +5,10 @@
 //!
 //! Invariant: what is kept never takes more than `cache_bytes_max`, by [`StoredAnswer::weight`].
 
-mod purge;
 mod shard;
 #[cfg(test)]
 mod tests;
 mod turns;
-
-pub use purge::{Purge, PurgeWhat};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tidegate_model::Sha256;
-use tidegate_policy::{CacheKey, ResponseStore, StoredAnswer, Turn, Variants};
+use tidegate_policy::{CacheKey, Purge, ResponseStore, StoredAnswer, Turn, Variants};
 
 use self::shard::Shard;
 use self::turns::Turns;

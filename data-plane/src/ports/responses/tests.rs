@@ -1,8 +1,8 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 use tidegate_model::{Id, Sha256};
-use tidegate_policy::{CacheKey, ResponseStore, StoredAnswer, Turn, Waited};
+use tidegate_policy::{CacheKey, Purge, PurgeWhat, ResponseStore, StoredAnswer, Turn, Waited};
 
-use super::{Purge, PurgeWhat, Responses};
+use super::Responses;
 use crate::limits::Limits;
 
 fn key(n: u64) -> CacheKey {

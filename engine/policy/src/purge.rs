@@ -1,8 +1,12 @@
-//! What is let go of on demand.
+//! What nodes let go of on demand: asked by operators, by way of a control plane.
 
 use serde::{Deserialize, Serialize};
 use tidegate_model::Id;
-use tidegate_policy::StoredAnswer;
+
+use crate::StoredAnswer;
+
+/// The question's name on the config stream.
+pub const PURGE_QUERY: &str = "cache-purge";
 
 /// What is let go of: all that fits each of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +42,8 @@ impl Purge {
     /// All there is.
     pub const ALL: Purge = Purge { policy: None, route: None, service: None, what: PurgeWhat::All };
 
-    pub(super) fn means(&self, answer: &StoredAnswer) -> bool {
+    /// Whether an answer is meant.
+    pub fn means(&self, answer: &StoredAnswer) -> bool {
         self.policy.is_none_or(|policy| policy == answer.policy)
             && self.route.is_none_or(|route| route == answer.route)
             && self.service.is_none_or(|service| Some(service) == answer.service)
