@@ -167,7 +167,7 @@ limits! {
         /// How much of bodies that are not whole yet is held to be kept. What comes beyond passes and is not kept.
         cache_held_bytes_max: usize = 64 << 20;
         /// The most answers that are fetched for others to wait for; requests beyond fetch by themselves.
-        cache_turns_max: usize = 16_384;
+        cache_turns_max: usize = 10_000;
         /// How long a request waits for another one's answer. Then it goes on by itself.
         cache_wait: Duration = Duration::from_secs(10);
         /// How long nobody waits for an answer that turned out not to be for others.

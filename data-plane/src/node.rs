@@ -153,7 +153,6 @@ impl Node {
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
         let compute = Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?);
         let callers = Callers::new(compute.clone(), &limits);
-        let in_process = matches!(link, ControlLink::InProcess(_));
         let responses = Arc::new(Responses::new(&limits));
         let in_process = matches!(link, ControlLink::InProcess(_));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);

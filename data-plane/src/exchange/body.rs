@@ -383,7 +383,10 @@ impl ResponseBody {
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Piece {
         let Source::Stream(stream, flow) = &mut self.from else { return Poll::Ready(None) };
-        if let Some(cut) = flow.exchange.is_cut() {
+        // what comes from memory is not waited for, and may be there for one that was cut
+        if let Some(cut) = flow.exchange.is_cut()
+            && !matches!(stream, Stream::Kept(_))
+        {
             let told = flow.grpc && matches!(cut, Cut::Request | Cut::Idle);
             self.end(false);
             // a call has a place for what went wrong behind its messages
