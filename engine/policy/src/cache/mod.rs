@@ -18,6 +18,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod vary;
+#[cfg(test)]
+mod world;
 
 pub use config::{Authorized, CacheConfig, ClientDirectives};
 pub use keeper::Keeper;
