@@ -71,7 +71,7 @@ pub use ports::{
 pub use purge::{PURGE_QUERY, Purge, PurgeWhat};
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};
-pub use responses::{CacheKey, Lead, NoResponses, ResponseStore, StoredAnswer, Turn, Variants, Waited};
+pub use responses::{CacheKey, Lead, NoResponses, ResponseStore, StoredAnswer, Turn, Variants, Vary, Waited};
 pub use secrets::{SecretError, Secrets};
 
 use bytes::Bytes;

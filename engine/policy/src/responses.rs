@@ -37,7 +37,7 @@ pub struct StoredAnswer {
     /// Its body.
     pub body: Bytes,
     /// For which requests it is: the headers that it varies by, with what the request said.
-    pub vary: Box<[(HeaderName, Box<[u8]>)]>,
+    pub vary: Vary,
     /// When it was made, or found to hold still, by the node's clock, in milliseconds.
     pub received_ms: i64,
     /// How old it was by then.
@@ -51,6 +51,9 @@ pub struct StoredAnswer {
     /// How long past its freshness it is given out in the place of an error.
     pub stale_if_error_ms: i64,
 }
+
+/// Headers, with what a request said in each.
+pub type Vary = Box<[(HeaderName, Box<[u8]>)]>;
 
 impl StoredAnswer {
     /// What it takes of memory, about.

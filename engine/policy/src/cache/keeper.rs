@@ -9,7 +9,7 @@ use http::header::{AGE, CONTENT_LENGTH, HeaderMap, SET_COOKIE};
 use super::freshness::{Terms, Times, terms};
 use super::lookup::Fetching;
 use super::{Settings, vary};
-use crate::{BodyFilter, CacheKey, Lead, Reply, RequestContext, ResponseStore, StoredAnswer, Waited};
+use crate::{BodyFilter, CacheKey, Lead, Reply, RequestContext, ResponseStore, StoredAnswer, Vary, Waited};
 
 /// How many tags of an answer are taken, and how long one may be.
 const TAGS_MAX: usize = 64;
@@ -106,7 +106,7 @@ fn stored(
     (status, headers): (StatusCode, &HeaderMap),
     terms: Terms,
     came_ms: i64,
-    vary: Box<[(http::HeaderName, Box<[u8]>)]>,
+    vary: Vary,
     cx: &RequestContext,
 ) -> StoredAnswer {
     let mut kept = headers.clone();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Settings;
-use super::keeper::Keeper;
 use super::lookup::Fetching;
 use super::runtime::{Now, settle};
 use crate::{BodyFilter, RequestContext, RequestHead, ResponseHead};
@@ -32,7 +31,7 @@ impl Refreshing {
     /// The head of the answer came; what takes its body, where that is to be kept.
     pub fn answered(self, head: &mut ResponseHead, cx: &mut RequestContext) -> Option<Box<dyn BodyFilter>> {
         match settle(&self.settings, self.fetching, head, cx) {
-            Now::Keeps(keeper) => Some(Box::new(keeper) as Box<Keeper>),
+            Now::Keeps(keeper) => Some(keeper),
             Now::Replaced | Now::Passes => None,
         }
     }

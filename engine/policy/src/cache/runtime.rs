@@ -30,7 +30,7 @@ enum Work {
     Forget(Sha256),
     Fetches(Box<Fetching>),
     /// The answer comes, and is kept.
-    Keeps(RefCell<Option<Keeper>>),
+    Keeps(RefCell<Option<Box<Keeper>>>),
     Passes(Forward),
 }
 
@@ -141,7 +141,7 @@ impl Policy for Cacher {
 
     fn response_body_filter(&self, _: &ResponseHead, cx: &RequestContext) -> Option<Box<dyn BodyFilter>> {
         let Some(Some(Work::Keeps(keeper))) = cx.notes.read::<Option<Work>>() else { return None };
-        Some(Box::new(keeper.take()?))
+        Some(keeper.take()?)
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) enum Now {
     /// What is kept goes on in its place.
     Replaced,
     /// It goes on, and is kept.
-    Keeps(Keeper),
+    Keeps(Box<Keeper>),
 }
 
 /// The API answered, or could not: what that means for what is kept, and for the caller.
@@ -265,7 +265,7 @@ pub(super) fn settle(
         return holds_still(settings, fetching, &stale, head, cx);
     }
     match Keeper::new(settings, fetching, (head.status, &head.headers), cx) {
-        Ok(keeper) => Now::Keeps(keeper),
+        Ok(keeper) => Now::Keeps(Box::new(keeper)),
         Err(mut fetching) => {
             if let Some(lead) = fetching.lead.take() {
                 lead.settle(Waited::NotShared);

@@ -454,7 +454,8 @@ fn no_two_targets_run_together_into_one_key() {
 #[test]
 fn another_route_a_changed_route_a_changed_config_and_another_scheme_find_nothing() {
     let fresh = &[("cache-control", "max-age=60")][..];
-    let changes: [(&str, fn(&mut World)); 4] = [
+    type Change = fn(&mut World);
+    let changes: [(&str, Change); 4] = [
         ("route", |world| world.bench.cx.route.route = id(99)),
         ("version", |world| world.bench.cx.seen.route_version += 1),
         ("scheme", |world| world.bench.cx.seen.is_secure = true),

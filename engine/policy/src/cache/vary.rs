@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, VARY};
 
 use super::directives::words;
-use crate::{StoredAnswer, Variants};
+use crate::{StoredAnswer, Variants, Vary};
 
 /// How many headers an answer may vary by, and how much a request may say in them. What is more is not kept.
 const NAMES_MAX: usize = 8;
@@ -15,7 +15,7 @@ const OURS: [&str; 4] = ["forwarded", "via", "traceparent", "tracestate"];
 const OURS_BEGIN: [&str; 4] = ["x-forwarded-", "x-consumer-", "x-credential-", "x-request-id"];
 
 /// By what an answer to this request varies, with what the request said; `None` if it can't be kept.
-pub(super) fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Box<[(HeaderName, Box<[u8]>)]>> {
+pub(super) fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Vary> {
     let mut names: Vec<HeaderName> = Vec::new();
     for value in answer.get_all(VARY) {
         for word in value.to_str().ok()?.split(',').map(str::trim).filter(|word| !word.is_empty()) {
