@@ -150,13 +150,12 @@ impl Visit {
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
-            let (id, caller) = (self.id.clone(), &self.caller);
+            let asks = (self.id.clone(), &self.caller);
             let seen = Seen {
                 has_body: !self.exchange().request_done.get() || self.asks.upgrade.is_some(),
                 is_secure: self.caller.scheme == Scheme::Https,
                 route_version: compiled.slot,
             };
-            let asks = (id, caller);
             self.policed = Some(Policed::new(&view, &self.worker, asks, &route, &captures, seen, self.exchange()));
         }
         self.route = Some(route.clone());
