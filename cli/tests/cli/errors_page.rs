@@ -7,7 +7,6 @@ use tidegate_data_plane::GatewayError;
 
 /// Codes of policies' replies, which are told on the pages of their kinds.
 const POLICIES: &[(&str, u16, &str, &str)] = &[
-const POLICIES: [(&str, u16, &str, &str); 9] = [
     ("missing_credentials", 401, "downstream", "The request shows no credentials."),
     ("invalid_credentials", 401, "downstream", "The credentials are malformed, unknown, revoked or expired."),
     ("forbidden", 403, "downstream", "An access list does not let the caller in."),
@@ -54,6 +53,8 @@ const POLICIES: [(&str, u16, &str, &str); 9] = [
         "upstream",
         "The API's answer is not as `validate-response` wants it; `errors` lists what is wrong.",
     ),
+    ("only_if_cached", 504, "downstream", "The request asks for a kept answer alone, and none fits."),
+    ("compression_failed", 500, "gateway", "The answer could not be compressed."),
     ("policy_failed", 503, "gateway", "A policy could not decide, and says to refuse then."),
     ("route_broken", 503, "gateway", "A policy of the route can't be built on this node."),
 ];
