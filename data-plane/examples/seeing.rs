@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::ports::counters::LocalCounters;
-use tidegate_data_plane::ports::{ComputePool, SystemClock};
+use tidegate_data_plane::ports::{ComputePool, Responses, SystemClock};
 use tidegate_data_plane::telemetry::access_log::{AccessLog, LogTarget, Options};
 use tidegate_data_plane::telemetry::{Cells, Sums};
 use tidegate_data_plane::{Connector, Parts, Worker};
@@ -111,6 +111,7 @@ fn worker(snapshot: &Arc<Snapshot>, cells: &Arc<Cells>, log: Option<AccessLog>) 
         callers: Callers::new(compute.clone(), &Limits::default()),
         compute,
         key_sets: Arc::new(tidegate_policy::NoIssuers),
+        responses: Arc::new(Responses::new(&Limits::default())),
         limits: Limits::default(),
         cells: cells.clone(),
         workers: WORKERS,

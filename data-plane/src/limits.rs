@@ -157,6 +157,24 @@ limits! {
         /// Of how many credentials it is kept in mind that they were used, until a control plane knows.
         credentials_used_max: usize = 250_000;
     }
+    "Kept answers (policy `cache`)" {
+        /// How much memory all kept answers may take; of more, those go that were asked for least lately (`--cache-bytes-max`).
+        cache_bytes_max: usize = 128 << 20;
+        /// The most keys under which answers are kept.
+        cache_entries_max: usize = 100_000;
+        /// The most variants (`Vary`) of one answer; the oldest goes.
+        cache_variants_max: usize = 16;
+        /// How much of bodies that are not whole yet is held to be kept. What comes beyond passes and is not kept.
+        cache_held_bytes_max: usize = 64 << 20;
+        /// The most answers that are fetched for others to wait for; requests beyond fetch by themselves.
+        cache_turns_max: usize = 10_000;
+        /// How long a request waits for another one's answer. Then it goes on by itself.
+        cache_wait: Duration = Duration::from_secs(10);
+        /// How long nobody waits for an answer that turned out not to be for others.
+        cache_unshared: Duration = Duration::from_secs(5);
+        /// The most answers that one worker fetches anew in the background (`stale-while-revalidate`). What comes beyond stays stale.
+        cache_refreshes_max: usize = 64;
+    }
     "Towards Redis" {
         /// How long a request waits for the counters of its limits (`--redis-timeout`). Then each limit does as its `on_store_loss` says.
         redis_wait: Duration = Duration::from_millis(20);

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tidegate_policy::Purge;
 use tidegate_proto::data_key::Handed;
 use tidegate_telemetry::{Beside, LogLevel, status};
 use tokio::runtime::{Builder, Runtime};
@@ -33,7 +34,7 @@ use crate::handover::{self, Following, Offer};
 use crate::listener::balance::{self, Desk};
 use crate::listener::tcp;
 use crate::ports::counters::{NodeCounters, RedisOptions};
-use crate::ports::{ComputePool, KeySets, SystemClock};
+use crate::ports::{ComputePool, KeySets, Responses, SystemClock};
 use crate::pressure::{self, Pressure};
 use crate::status::Node as Page;
 use crate::telemetry::Sums;
@@ -155,9 +156,10 @@ impl Node {
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
         let compute = Arc::new(ComputePool::new(workers, COMPUTE_QUEUED_MAX)?);
         let callers = Callers::new(compute.clone(), &limits);
+        let responses = Arc::new(Responses::new(&limits));
         let in_process = matches!(link, ControlLink::InProcess(_));
         let options = config_sync::Config::new(&name, data_dir.clone(), link);
-        let (address, answers) = (at.proxy.to_string(), answers::of(log_level));
+        let (address, answers) = (at.proxy.to_string(), answers::of(log_level, responses.clone()));
         let sync = ConfigSync::open(config_sync::Config {
             labels,
             address,
@@ -171,6 +173,7 @@ impl Node {
         let clock = Arc::new(SystemClock);
         let counters = NodeCounters::build(&counters, options, clock.clone(), control.handle(), &stop_background)?;
         let page = Arc::new(Page {
+            responses: responses.clone(),
             live: sync.live().clone(),
             sync: sync.status(),
             sums: Sums::new((0..workers).map(|_| Arc::default()).collect(), &limits),
@@ -186,6 +189,7 @@ impl Node {
         let runtime = control.handle().clone();
         let following = Following::start(sync, background.clone(), runtime, stop_background.clone());
         background.spawn_on(count_nodes(page.clone(), stop_background.clone()), control.handle());
+        background.spawn_on(purge_after_absence(page.clone(), stop_background.clone()), control.handle());
         background.spawn_on(pressure::look(page.pressure.clone(), stop_background.clone()), control.handle());
         let ready = async || until_ready(&page, limits.handover_ready).await;
         if former.is_some() {
@@ -357,6 +361,7 @@ fn start_workers(
             compute: page.compute.clone(),
             callers: page.callers.clone(),
             key_sets: Arc::new(page.key_sets.clone()),
+            responses: page.responses.clone(),
             limits: limits.clone(),
             edge: edge.clone(),
             cells: cells.clone(),
@@ -390,6 +395,27 @@ async fn count_nodes(page: Arc<Page>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             changed = sync.changed() => if changed.is_err() { return stop.cancelled().await },
+        }
+    }
+}
+
+/// Lets go of all kept answers whenever the node is in touch again: purges that it did not hear of may have been among what it
+/// missed.
+async fn purge_after_absence(page: Arc<Page>, stop: CancellationToken) {
+    let mut sync = page.sync.clone();
+    let mut streams = sync.borrow_and_update().counts.streams;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = sync.changed() => if changed.is_err() { return stop.cancelled().await },
+        }
+        let now = sync.borrow_and_update().counts.streams;
+        if std::mem::replace(&mut streams, now) != now && now > 1 {
+            let responses = page.responses.clone();
+            let gone = tokio::task::spawn_blocking(move || responses.purge(&Purge::ALL)).await;
+            if let Ok(gone @ 1..) = gone {
+                info!(gone, "in touch again: {gone} kept answers are let go of, as purges may have been missed");
+            }
         }
     }
 }

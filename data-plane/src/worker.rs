@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
     BasicMatch, Clock, Compute, ConsumerFacts, CounterStore, Directory, JwksSource, KeyMatch, Overlays, Ports,
-    Principal, RouteFacts,
+    Principal, ResponseStore, RouteFacts,
 };
 use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -45,6 +45,8 @@ pub struct Parts {
     pub callers: Arc<Callers>,
     /// Keys that issuers of tokens publish.
     pub key_sets: Arc<dyn JwksSource>,
+    /// Answers that are kept.
+    pub responses: Arc<dyn ResponseStore>,
     /// Time-outs and limits.
     pub limits: Limits,
     /// Whom it believes.
@@ -82,12 +84,14 @@ pub struct Worker {
     told_ports: ToldPorts,
     /// How long a caller may take nothing, in ticks.
     client_write: u32,
+    /// Requests under way in the background.
+    refreshes: Rc<Cell<usize>>,
 }
 
 impl Worker {
     /// A worker that reaches targets by this connector.
     pub fn new(parts: Parts, connector: impl Connector) -> Rc<Self> {
-        let Parts { live, counters, clock, compute, callers, key_sets, limits, .. } = parts;
+        let Parts { live, counters, clock, compute, callers, key_sets, responses, limits, .. } = parts;
         let Parts { edge, cells, workers, pressure, access_log, .. } = parts;
         let callers = callers.of_worker(clock.clone(), cells.clone());
         let meters = Rc::new(Meters::new(cells.clone()));
@@ -95,7 +99,10 @@ impl Worker {
             version: Cell::new(live.version()),
             view: RefCell::new(Rc::new(View::new(live.current()))),
             live,
-            ports: Ports::new(counters, clock, compute).with_callers(callers).with_key_sets(key_sets),
+            ports: Ports::new(counters, clock, compute)
+                .with_callers(callers)
+                .with_key_sets(key_sets)
+                .with_responses(responses),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers, meters.clone()),
             log: access_log.map(|(log, node)| log.tap(&node)),
@@ -113,6 +120,7 @@ impl Worker {
             limits,
             edge,
             cells,
+            refreshes: Rc::default(),
         })
     }
 
@@ -238,6 +246,11 @@ impl Worker {
 
     pub(crate) fn ids(&self) -> &Ids {
         &self.ids
+    }
+
+    /// How many requests are under way in the background.
+    pub(crate) fn refreshes(&self) -> &Rc<Cell<usize>> {
+        &self.refreshes
     }
 
     pub(crate) fn told_ports(&self) -> &ToldPorts {

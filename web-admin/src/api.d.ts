@@ -664,6 +664,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/cache/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have nodes let go of answers that they keep */
+        post: operations["purgeCache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/revisions": {
         parameters: {
             query?: never;
@@ -924,6 +941,36 @@ export interface components {
         /** @description Keys to issue: all of them in one revision, or none. */
         BulkRequest: {
             items: components["schemas"]["BulkItem"][];
+        };
+        /** @description What is purged: all that fits each of these. Exactly one of `all`, `url`, `prefix` and `tag` must be there. */
+        CachePurge: {
+            /** @description What this policy keeps, by name or id. */
+            policy?: string | null;
+            /** @description What came by this route, by name or id. */
+            route?: string | null;
+            /** @description What this service said, by name or id. */
+            service?: string | null;
+            /**
+             * @description Everything of these.
+             * @default false
+             */
+            all: boolean;
+            /** @description One target: `api.example.com/products?page=2`. */
+            url?: string | null;
+            /** @description All targets that begin so: `api.example.com/products`. */
+            prefix?: string | null;
+            /** @description All answers with this tag; see `tag_header` of the policy. */
+            tag?: string | null;
+        };
+        /** @description What came of a purge. */
+        CachePurged: {
+            /**
+             * Format: uint64
+             * @description How many answers the nodes let go of, all together.
+             */
+            purged: number;
+            /** @description Each node. */
+            nodes: components["schemas"]["PurgedNode"][];
         };
         /** @description What one revision did to one resource, in full. What is secret is left out, on both sides. */
         Change: {
@@ -1684,6 +1731,20 @@ export interface components {
         };
         /** @description What the targets of a service speak. */
         Protocol: "http1" | "h2c";
+        /** @description Whether a node purged. */
+        PurgeOutcome: "confirmed" | "not-connected" | "failed";
+        /** @description What came of a purge on a node. */
+        PurgedNode: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            outcome: components["schemas"]["PurgeOutcome"];
+            /**
+             * Format: uint64
+             * @description How many answers it let go of.
+             */
+            purged: number | null;
+        };
         /**
          * @description A parameter that a query must or must not have. One of `exact`, `present` and `regex`. Name and value are compared
          *     decoded (`%20` and `+` are a space); where it is repeated, any of its values may fit.
@@ -11060,6 +11121,113 @@ export interface operations {
             };
             /** @description `forbidden`: Not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`: Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The control plane made a mistake. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`: The control plane is busy. `store_unavailable`: The database does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    purgeCache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CachePurge"];
+            };
+        };
+        responses: {
+            /** @description What each node said. */
+            200: {
+                headers: {
+                    /** @description The revision that was made. */
+                    "Tidegate-Revision"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CachePurged"];
+                };
+            };
+            /** @description `invalid`: The request has problems. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is of a type that is not taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

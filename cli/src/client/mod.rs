@@ -1,6 +1,7 @@
 //! The verbs that talk to a control plane.
 
 mod admin;
+mod cache;
 mod keys;
 mod log_level;
 mod output;
@@ -30,6 +31,9 @@ pub(crate) enum Verb {
     /// Issue, list and revoke the API keys of a consumer
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// What nodes keep of answers
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Show or change how loud the log of a running server is
     LogLevel(log_level::LogLevel),
     /// Show a resource, or all of a collection
@@ -87,6 +91,7 @@ pub(crate) fn run(verb: Verb) -> anyhow::Result<()> {
         match verb {
             Verb::Status(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await,
+            Verb::Cache(verb) => verb.run().await,
             Verb::LogLevel(verb) => verb.run().await,
             Verb::Get(verb) => verb.run().await,
             Verb::Put(verb) => verb.run().await,

@@ -18,10 +18,10 @@ use super::parts::Parts;
 use super::screen;
 use crate::settings::{
     ACCESS_LOG, ACCESS_LOG_REDACT, ACCESS_LOG_SAMPLE, ADMIN_LISTEN, ADMIN_TLS_CERT, ADMIN_TLS_KEY, AUTH_FAILURES_MAX,
-    CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, CONTROL_PLANE, CONTROL_STATUS_LISTEN, DATA_DIR, DATABASE_URL,
-    DRAIN_DELAY, DRAIN_TIMEOUT, JOIN_TOKEN_IN, JOIN_TOKEN_OUT, LABEL, MEMORY_MAX, NAME, OPERATOR_TOKEN_FILE,
-    PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN, STREAM_LISTEN, Settings,
-    TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
+    CACHE_BYTES_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, CONTROL_PLANE, CONTROL_STATUS_LISTEN, DATA_DIR,
+    DATABASE_URL, DRAIN_DELAY, DRAIN_TIMEOUT, JOIN_TOKEN_IN, JOIN_TOKEN_OUT, LABEL, MEMORY_MAX, NAME,
+    OPERATOR_TOKEN_FILE, PROXY_LISTEN, PROXY_PROTOCOL, REDIS_TIMEOUT, REDIS_URL, SECRET_KEY_FILE, STATUS_LISTEN,
+    STREAM_LISTEN, Settings, TRACE_CONTEXT, TRUSTED_HEADERS, TRUSTED_PROXIES, WORKERS,
 };
 
 /// Streams that a node may have asked for and not got yet; it asks for one at a time.
@@ -97,6 +97,7 @@ fn limits(settings: &Settings) -> node::Limits {
         connections_per_client_max: settings.count(&CONNECTIONS_PER_CLIENT_MAX),
         auth_failures_max: u32::try_from(settings.count(&AUTH_FAILURES_MAX)).unwrap_or(u32::MAX),
         memory_max: settings.size_if_set(&MEMORY_MAX).unwrap_or(defaults.memory_max),
+        cache_bytes_max: settings.size_if_set(&CACHE_BYTES_MAX).unwrap_or(defaults.cache_bytes_max),
         ..defaults
     }
 }

@@ -287,6 +287,16 @@ pub(crate) static MEMORY_MAX: Setting = Setting {
     help: "How much memory the process may use: near it, requests are told 503 until there is room again",
 };
 
+pub(crate) static CACHE_BYTES_MAX: Setting = Setting {
+    name: "cache-bytes-max",
+    value: "SIZE",
+    verbs: WITH_PROXY,
+    group: Process,
+    form: Form::Size,
+    fallback: Unset("128MiB"),
+    help: "How much memory the answers may take that policies of kind `cache` keep; of more, those go that were asked for least lately",
+};
+
 pub(crate) static NAME: Setting = Setting {
     name: "name",
     value: "NAME",
@@ -402,6 +412,7 @@ pub(super) static SETTINGS: &[&Setting] = &[
     &CONNECTIONS_PER_CLIENT_MAX,
     &AUTH_FAILURES_MAX,
     &MEMORY_MAX,
+    &CACHE_BYTES_MAX,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &ACCESS_LOG,

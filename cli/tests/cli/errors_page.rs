@@ -65,6 +65,8 @@ const POLICIES: &[(&str, u16, &str, &str)] = &[
         "upstream",
         "The API's answer is not as `validate-response` wants it; `errors` lists what is wrong.",
     ),
+    ("only_if_cached", 504, "downstream", "The request asks for a kept answer alone, and none fits."),
+    ("compression_failed", 500, "gateway", "The answer could not be compressed."),
     ("policy_failed", 503, "gateway", "A policy could not decide, and says to refuse then."),
     ("route_broken", 503, "gateway", "A policy of the route can't be built on this node."),
 ];

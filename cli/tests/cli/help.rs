@@ -67,6 +67,7 @@ fn help_teaches() {
         "data-plane",
         "status",
         "keys",
+        "cache",
         "log-level",
         "get",
         "put",
@@ -76,9 +77,16 @@ fn help_teaches() {
     ] {
         assert!(root.lines().any(|line| line.trim_start().starts_with(&format!("{verb} "))), "{verb} is not listed");
     }
-    for verb in
-        [&["keys", "issue"][..], &["keys", "revoke"], &["get"], &["put"], &["delete"], &["status"], &["log-level"]]
-    {
+    for verb in [
+        &["keys", "issue"][..],
+        &["keys", "revoke"],
+        &["get"],
+        &["put"],
+        &["delete"],
+        &["status"],
+        &["log-level"],
+        &["cache", "purge"],
+    ] {
         assert!(help(verb).contains("Examples:"), "{verb:?}");
     }
 }

@@ -7,6 +7,7 @@
 //! go through [`crate::changes`].
 
 mod answer;
+mod cache;
 mod call;
 mod credentials;
 mod last_used;

@@ -14,7 +14,7 @@ use super::answer::ErrorCode;
 use super::operations::{Access, Operation, Parameter, Place, Shape, all};
 use super::print::hidden_fields;
 use super::resources::{NOUNS, Noun};
-use super::{credentials, log_level, nodes, revisions, session, status, tokens, waiting};
+use super::{cache, credentials, log_level, nodes, revisions, session, status, tokens, waiting};
 use crate::changes::is_named;
 
 /// The description of the admin API.
@@ -222,6 +222,7 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<status::PolicyKind>();
     generator.subschema_for::<nodes::NodeAnswer>();
     generator.subschema_for::<log_level::LogLevel>();
+    generator.subschema_for::<cache::CachePurged>();
     generator.subschema_for::<revisions::Revision>();
     generator.subschema_for::<revisions::RevisionDetail>();
     let mut schemas = generator.take_definitions(true);
@@ -262,6 +263,7 @@ fn request_schemas() -> Map<String, Value> {
     generator.subschema_for::<credentials::BulkRequest>();
     generator.subschema_for::<credentials::BasicRequest>();
     generator.subschema_for::<log_level::LogLevelChange>();
+    generator.subschema_for::<cache::CachePurge>();
     generator.take_definitions(true)
 }
 

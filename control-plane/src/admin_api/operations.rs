@@ -238,6 +238,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(super::tokens::operations());
     all.extend(super::nodes::operations());
     all.extend(super::log_level::operations());
+    all.extend(super::cache::operations());
     all.extend(super::revisions::operations());
     all.extend(super::probes::operations());
     all

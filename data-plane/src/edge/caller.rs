@@ -16,7 +16,7 @@ pub(super) static FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwar
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Whom a request came from, as far as proxies in front are trusted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// What policies, limits and logs go by.
     pub(crate) address: IpAddr,
@@ -29,7 +29,7 @@ pub(crate) struct Caller {
 }
 
 /// What trusted proxies said of a request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     /// From the caller to the proxy before our peer.
     pub(super) hops: SmallVec<[IpAddr; 4]>,

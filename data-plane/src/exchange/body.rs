@@ -22,6 +22,8 @@ pub(crate) enum Stream {
     None,
     H1(Incoming),
     H2(Receiving),
+    /// All of it, from memory.
+    Kept(Bytes),
 }
 
 impl Body for Stream {
@@ -33,6 +35,8 @@ impl Body for Stream {
             Stream::None => Poll::Ready(None),
             Stream::H1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::broken),
             Stream::H2(body) => Pin::new(body).poll_frame(cx),
+            Stream::Kept(all) if all.is_empty() => Poll::Ready(None),
+            Stream::Kept(all) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(all))))),
         }
     }
 
@@ -41,6 +45,7 @@ impl Body for Stream {
             Stream::None => true,
             Stream::H1(body) => body.is_end_stream(),
             Stream::H2(body) => body.is_end_stream(),
+            Stream::Kept(all) => all.is_empty(),
         }
     }
 
@@ -49,6 +54,7 @@ impl Body for Stream {
             Stream::None => SizeHint::with_exact(0),
             Stream::H1(body) => body.size_hint(),
             Stream::H2(body) => body.size_hint(),
+            Stream::Kept(all) => SizeHint::with_exact(all.len() as u64),
         }
     }
 }
@@ -256,16 +262,33 @@ fn append(data: &mut Bytes, more: Bytes) {
     }
 }
 
-/// All of a body passes filters at once.
-pub(crate) fn filter_whole(
+/// All of a body passes filters, in pieces as large as they take; between two of them others have their turn.
+pub(crate) async fn filter_whole(
     filters: &mut SmallVec<[Box<dyn BodyFilter>; 1]>,
     mut all: Bytes,
 ) -> Result<Bytes, Box<Reply>> {
-    if !all.is_empty() {
-        pass_on(filters, &mut all)?;
+    let max = piece_max(filters);
+    if all.len() <= max {
+        if !all.is_empty() {
+            pass_on(filters, &mut all)?;
+        }
+        append(&mut all, end_of(filters)?);
+        return Ok(all);
     }
-    append(&mut all, end_of(filters)?);
-    Ok(all)
+    let mut passed = Vec::new();
+    while !all.is_empty() {
+        let mut piece = all.split_to(max.min(all.len()));
+        pass_on(filters, &mut piece)?;
+        passed.extend_from_slice(&piece);
+        tokio::task::yield_now().await;
+    }
+    passed.extend_from_slice(&end_of(filters)?);
+    Ok(passed.into())
+}
+
+/// The largest piece that all of them take.
+fn piece_max(filters: &[Box<dyn BodyFilter>]) -> usize {
+    filters.iter().map(|filter| filter.piece_bytes_max()).min().unwrap_or(usize::MAX).max(1)
 }
 
 /// What happens when an exchange is over.
@@ -301,6 +324,36 @@ pub(crate) struct Flow {
     pub(crate) grpc: bool,
     /// Policies that look at each piece.
     pub(crate) filters: SmallVec<[Box<dyn BodyFilter>; 1]>,
+    /// What is left of a piece that is too large for them.
+    pub(crate) rest: Rested,
+}
+
+/// What is left of a piece, once others had their turn.
+#[derive(Default)]
+pub(crate) struct Rested {
+    left: Bytes,
+    has_rested: bool,
+}
+
+impl Rested {
+    /// The next piece of it, as large as it may be. Others have their turn first.
+    fn poll(&mut self, max: usize, cx: &Context<'_>) -> Poll<Bytes> {
+        if !std::mem::replace(&mut self.has_rested, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let left = std::mem::take(&mut self.left);
+        Poll::Ready(self.cut(left, max))
+    }
+
+    /// As much of a piece as may be; the rest waits.
+    fn cut(&mut self, mut data: Bytes, max: usize) -> Bytes {
+        if data.len() > max {
+            self.left = data.split_off(max);
+            self.has_rested = false;
+        }
+        data
+    }
 }
 
 impl ResponseBody {
@@ -330,7 +383,10 @@ impl ResponseBody {
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Piece {
         let Source::Stream(stream, flow) = &mut self.from else { return Poll::Ready(None) };
-        if let Some(cut) = flow.exchange.is_cut() {
+        // what comes from memory is not waited for, and may be there for one that was cut
+        if let Some(cut) = flow.exchange.is_cut()
+            && !matches!(stream, Stream::Kept(_))
+        {
             let told = flow.grpc && matches!(cut, Cut::Request | Cut::Idle);
             self.end(false);
             // a call has a place for what went wrong behind its messages
@@ -340,14 +396,25 @@ impl ResponseBody {
                 Err(cut.into())
             }));
         }
-        let Poll::Ready(piece) = Pin::new(&mut *stream).poll_frame(cx) else {
+        let next = match flow.rest.left.is_empty() {
+            true => Pin::new(&mut *stream).poll_frame(cx),
+            false => flow.rest.poll(piece_max(&flow.filters), cx).map(|data| Some(Ok(Frame::data(data)))),
+        };
+        let is_resting = !flow.rest.left.is_empty();
+        let Poll::Ready(piece) = next else {
+            if is_resting {
+                return Poll::Pending;
+            }
             flow.exchange.enter_once(Phase::UpstreamSends, flow.upstream_idle);
             return Poll::Pending;
         };
         match piece {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(mut data) => {
-                    let ended = stream.is_end_stream();
+                    if !flow.filters.is_empty() && !is_resting {
+                        data = flow.rest.cut(data, piece_max(&flow.filters));
+                    }
+                    let ended = stream.is_end_stream() && flow.rest.left.is_empty();
                     if !flow.filters.is_empty() {
                         let passed = pass_on(&mut flow.filters, &mut data);
                         let rest =

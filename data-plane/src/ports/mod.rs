@@ -6,7 +6,9 @@ mod clock;
 mod compute;
 pub mod counters;
 mod key_sets;
+mod responses;
 
 pub use clock::SystemClock;
 pub use compute::{ComputePool, ComputeStatus};
 pub use key_sets::{IssuerStatus, KeySets, KeySetsStatus};
+pub use responses::{Responses, ResponsesStatus};

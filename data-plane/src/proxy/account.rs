@@ -2,7 +2,7 @@
 
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
-use tidegate_policy::{Blame, RefusedBy, Reply};
+use tidegate_policy::{Blame, CacheOutcome, RefusedBy, Reply};
 use tidegate_snapshot::Revisions;
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ pub(super) struct Account {
     refused_by: Option<Box<RefusedBy>>,
     complete: bool,
     response_bytes: u64,
+    /// Nobody asked for it: the gateway fetches what it keeps.
+    pub(super) is_background: bool,
 }
 
 impl Account {
@@ -39,6 +41,7 @@ impl Account {
             refused_by: None,
             complete: false,
             response_bytes: 0,
+            is_background: false,
         }
     }
 
@@ -69,6 +72,9 @@ impl Account {
 /// Tells of a request.
 pub(super) fn close(visit: &mut Visit) {
     let account = &visit.account;
+    if account.is_background {
+        return;
+    }
     let (exchange, cells) = (visit.exchange(), visit.worker.cells());
     let took = micros(account.began);
     if exchange.is_cut() == Some(Cut::Connect) {
@@ -95,6 +101,9 @@ pub(super) fn close(visit: &mut Visit) {
         cells.limited[limited as usize].add(1);
     }
     if let Some(policed) = &visit.policed {
+        if let Some(cached) = policed.cx.cached {
+            cells.cached[cached as usize].add(1);
+        }
         policed.cx.shadowed.each(|shadowed| cells.shadowed.add(shadowed.by.kind));
     }
     let reason = (!account.complete).then(|| reason(visit));
@@ -161,6 +170,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         reply: account.reply,
         policy: account.refused_by.as_ref().map(|by| (&*by.policy, by.kind)),
         shadowed: cx.map(|cx| &cx.shadowed),
+        cache: cx.and_then(|cx| cx.cached).map(CacheOutcome::as_str),
         limit: cx.and_then(|cx| cx.limited).map(|limited| LIMIT_OUTCOMES[limited as usize]),
         quotas: cx.map_or(&[], |cx| &cx.quotas),
         target: target.as_ref().map(|target| target.address()),

@@ -9,6 +9,7 @@ mod error;
 mod forward;
 mod policed;
 mod redirect;
+mod refresh;
 mod reply;
 mod rewrite;
 mod visit;

@@ -10,9 +10,11 @@ use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
     BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, Kept, KeyMatch, Needs,
-    NoOverlays, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, ShadowLog,
+    NoOverlays, Notes, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, Seen,
+    ShadowLog,
 };
 
+use super::visit::Visit;
 use crate::edge::{Caller, Scheme};
 use crate::exchange::body::filter_whole;
 use crate::exchange::watch::Exchange;
@@ -31,10 +33,10 @@ impl Policed {
     pub(super) fn new(
         view: &View,
         worker: &Worker,
-        request_id: RequestId,
-        caller: &Caller,
+        (request_id, caller): (RequestId, &Caller),
         route: &Rc<Route>,
         captures: &Captures,
+        seen: Seen,
         exchange: &Rc<Exchange>,
     ) -> Box<Self> {
         let cx = RequestContext {
@@ -51,11 +53,48 @@ impl Policed {
             shadowed: ShadowLog::default(),
             kept_request: None,
             kept: Kept::default(),
+            seen,
+            notes: Notes::default(),
+            cached: None,
+            instead: None,
+            refresh: None,
         };
         Box::new(Policed {
             route: route.clone(),
             overlays: view.overlays.clone(),
             exchange: exchange.clone(),
+            run: ChainRun::new(),
+            cx,
+        })
+    }
+
+    /// The same route and principal, for a request of the gateway's own that no policy looks at.
+    pub(super) fn again(of: &Policed, visit: &Visit) -> Box<Self> {
+        let cx = &of.cx;
+        let cx = RequestContext {
+            ports: cx.ports.clone(),
+            directory: Rc::new(Nobody),
+            request_id: visit.id.clone(),
+            client: cx.client,
+            over_tls: cx.over_tls,
+            route: cx.route,
+            captures: cx.captures.clone(),
+            principal: cx.principal.clone(),
+            quotas: Quotas::new(),
+            limited: None,
+            shadowed: ShadowLog::default(),
+            kept_request: None,
+            kept: Kept::default(),
+            seen: cx.seen,
+            notes: Notes::default(),
+            cached: None,
+            instead: None,
+            refresh: None,
+        };
+        Box::new(Policed {
+            route: of.route.clone(),
+            overlays: Rc::new(NoOverlays),
+            exchange: visit.exchange().clone(),
             run: ChainRun::new(),
             cx,
         })
@@ -83,7 +122,7 @@ impl Policed {
         self.run.request_body_filters(&self.route.compiled.chain, head, &self.cx)
     }
 
-    pub(super) fn response_body_filters(&self, head: &ResponseHead) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
+    pub(super) fn response_body_filters(&self, head: &mut ResponseHead) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
         self.run.response_body_filters(&self.route.compiled.chain, head, &self.cx)
     }
 
@@ -99,7 +138,7 @@ impl Policed {
         }
         let mut filters = self.response_body_filters(head);
         if !filters.is_empty() {
-            *body = filter_whole(&mut filters, std::mem::take(body))?;
+            *body = filter_whole(&mut filters, std::mem::take(body)).await?;
         }
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         Ok(())

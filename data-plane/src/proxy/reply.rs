@@ -9,6 +9,10 @@ static PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json
 
 /// The head and the body.
 pub(super) fn write(reply: &Reply, id: &RequestId) -> (ResponseHead, Bytes) {
+    if let (Some(headers), Some(content)) = (&reply.stored, &reply.content) {
+        let head = ResponseHead { status: reply.status, headers: (**headers).clone(), origin: Origin::Upstream };
+        return (head, content.body.clone());
+    }
     let (content_type, body) = match &reply.content {
         Some(content) => (content.content_type.clone(), content.body.clone()),
         // where a caller is sent elsewhere, there is no problem to tell

@@ -4,18 +4,19 @@ use std::rc::Rc;
 
 use http::header::{CONNECTION, HOST, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::Body as _;
 use tidegate_model::PathRefused;
-use tidegate_policy::{BodyNeed, Captures, End, Origin, Reply, RequestHead, RequestId, ResponseHead};
+use tidegate_policy::{BodyNeed, Captures, End, Origin, Reply, RequestHead, RequestId, ResponseHead, Seen};
 use tidegate_snapshot::{CompiledService, Lookup, Requested, Revisions};
 use tokio::time::Instant;
 
 use super::account::Account;
 use super::body;
 use super::policed::Policed;
-use super::{GatewayError, account, reply, rewrite};
+use super::{GatewayError, account, refresh, reply, rewrite};
 use crate::edge::trace::{State, Trace};
-use crate::edge::{Caller, TraceContext};
-use crate::exchange::body::{Ending, Flow, ResponseBody};
+use crate::edge::{Caller, Scheme, TraceContext};
+use crate::exchange::body::{Ending, Flow, ResponseBody, Stream};
 use crate::exchange::host::Host;
 use crate::exchange::tunnel::{Switched, Tunnel};
 use crate::exchange::watch::{Exchange, Phase, Underway, ticks};
@@ -41,6 +42,8 @@ pub(super) struct Visit {
     pub(super) route: Option<Rc<Route>>,
     /// Where the route has policies.
     pub(super) policed: Option<Box<Policed>>,
+    /// How many bytes of the path the route's prefix took.
+    pub(super) prefix: usize,
     /// The reply has no body, whatever its head says.
     is_head: bool,
     pub(super) asks: Asks,
@@ -87,6 +90,7 @@ impl Visit {
             account: Account::new(),
             route: None,
             policed: None,
+            prefix: 0,
             is_head: false,
             asks,
         }
@@ -146,10 +150,16 @@ impl Visit {
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
         if !compiled.chain.is_empty() {
-            let (id, caller) = (self.id.clone(), &self.caller);
-            self.policed = Some(Policed::new(&view, &self.worker, id, caller, &route, &captures, self.exchange()));
+            let asks = (self.id.clone(), &self.caller);
+            let seen = Seen {
+                has_body: !self.exchange().request_done.get() || self.asks.upgrade.is_some(),
+                is_secure: self.caller.scheme == Scheme::Https,
+                route_version: compiled.slot,
+            };
+            self.policed = Some(Policed::new(&view, &self.worker, asks, &route, &captures, seen, self.exchange()));
         }
         self.route = Some(route.clone());
+        self.prefix = found.prefix();
         Ok(Place { route, prefix: found.prefix(), captures, for_preflight: found.for_preflight })
     }
 
@@ -203,6 +213,12 @@ impl Visit {
             drop(lease);
             return self.whole_reply(*reply);
         }
+        if let Some(body) = policed.cx.instead.take() {
+            if answer.body.is_end_stream() {
+                self.give_back(lease);
+            }
+            return self.kept(head, body).await;
+        }
         let bodiless = self.is_bodiless(&head);
         let Some(policed) = &mut self.policed else { return self.passes(head, answer.body, lease) };
         if bodiless || matches!(lease, Lease::Tunnel { .. }) {
@@ -231,11 +247,19 @@ impl Visit {
     /// The gateway replies itself: the policies see that too.
     pub(super) async fn gateway_replies(mut self, reply: Reply) -> Answer {
         let (mut head, mut all) = reply::write(&reply, &self.id);
-        self.account.replied(&reply, self.worker.cells());
-        tracing::debug!(request.id = %self.id, code = reply.code, status = reply.status.as_u16(), "replied `{}`", reply.code);
         if let Some(policed) = &mut self.policed {
             self.underway.exchange().enter(Phase::Gateway, 0);
-            let seen = match policed.on_response(&mut head).await {
+            let seen = policed.on_response(&mut head).await;
+            if reply.stored.is_some() || policed.cx.instead.is_some() {
+                let body = policed.cx.instead.take().unwrap_or(all);
+                refresh::begin(&mut self);
+                return match seen {
+                    Ok(()) => self.kept(head, body).await,
+                    Err(other) => self.whole_reply(*other),
+                };
+            }
+            self.account.replied(&reply, self.worker.cells());
+            let seen = match seen {
                 Ok(()) if !self.is_head && !all.is_empty() => match policed.needs().response_body {
                     BodyNeed::None => Ok(()),
                     _ => policed.sees_whole(&mut all, &mut head).await,
@@ -245,8 +269,28 @@ impl Visit {
             if let Err(other) = seen {
                 return self.whole_reply(*other);
             }
+        } else {
+            self.account.replied(&reply, self.worker.cells());
         }
+        tracing::debug!(request.id = %self.id, code = reply.code, status = reply.status.as_u16(), "replied `{}`", reply.code);
         self.finish_reply(head, all, &reply)
+    }
+
+    /// What the API said before goes to the caller; the policies have seen its head.
+    async fn kept(mut self, mut head: ResponseHead, mut all: bytes::Bytes) -> Answer {
+        if self.is_bodiless(&head) {
+            return self.finish(head, |_, ending| ResponseBody::whole(bytes::Bytes::new(), ending), None);
+        }
+        head.headers.remove(TRAILER);
+        head.headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(all.len()));
+        match self.policed.as_mut().map(|policed| (policed.needs().response_body, policed)) {
+            Some((BodyNeed::Stream, _)) => self.stream(head, Stream::Kept(all), None),
+            Some((BodyNeed::Buffer(_), policed)) => match policed.sees_whole(&mut all, &mut head).await {
+                Ok(()) => self.finish(head, |_, ending| ResponseBody::whole(all, ending), None),
+                Err(reply) => self.whole_reply(*reply),
+            },
+            Some((BodyNeed::None, _)) | None => self.finish(head, |_, ending| ResponseBody::whole(all, ending), None),
+        }
     }
 
     /// A reply in the place of one that the policies have seen.
@@ -267,10 +311,10 @@ impl Visit {
     }
 
     /// What the upstream says goes on to the caller: a body, or a tunnel's bytes.
-    fn passes(self, head: ResponseHead, body: crate::exchange::body::Stream, lease: Lease) -> Answer {
+    fn passes(self, head: ResponseHead, body: Stream, lease: Lease) -> Answer {
         match lease {
             Lease::Tunnel { switched, slot } => self.tunnel(head, switched, slot),
-            lease => self.stream(head, body, lease),
+            lease => self.stream(head, body, Some(lease)),
         }
     }
 
@@ -290,19 +334,26 @@ impl Visit {
         Answer { head, body: ResponseBody::whole(bytes::Bytes::new(), None), tunnel: Some(Box::new(tunnel)) }
     }
 
-    fn stream(self, head: ResponseHead, body: crate::exchange::body::Stream, lease: Lease) -> Answer {
+    fn stream(self, mut head: ResponseHead, body: Stream, lease: Option<Lease>) -> Answer {
         let idle = self.route.as_ref().map_or(0, |route| route.patience.idle);
         let client_write = self.worker.client_write();
         let grpc = self.asks.grpc;
         let filters = match &self.policed {
-            Some(policed) if !self.is_bodiless(&head) => policed.response_body_filters(&head),
+            Some(policed) if !self.is_bodiless(&head) => policed.response_body_filters(&mut head),
             _ => Default::default(),
         };
         let streaming = |exchange: &Rc<Exchange>, ending| {
-            let flow = Flow { exchange: exchange.clone(), upstream_idle: idle, client_write, grpc, filters };
+            let flow = Flow {
+                exchange: exchange.clone(),
+                upstream_idle: idle,
+                client_write,
+                grpc,
+                filters,
+                rest: Default::default(),
+            };
             ResponseBody::streaming(body, flow, ending)
         };
-        self.finish(head, streaming, Some(lease))
+        self.finish(head, streaming, lease)
     }
 
     /// Whether no body follows this head, whatever it says.
@@ -310,7 +361,7 @@ impl Visit {
         self.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 
-    fn give_back(&self, lease: Lease) {
+    pub(super) fn give_back(&self, lease: Lease) {
         if self.exchange().request_done.get() {
             lease.give_back(self.worker.watch());
         }

@@ -17,7 +17,7 @@ use tracing::error;
 
 use crate::config_sync::SyncStatus;
 use crate::ports::counters::NodeCounters;
-use crate::ports::{ComputePool, KeySets};
+use crate::ports::{ComputePool, KeySets, Responses};
 use crate::pressure::Pressure;
 use crate::telemetry::Sums;
 use crate::telemetry::access_log::AccessLog;
@@ -32,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) callers: Arc<crate::callers::Callers>,
     pub(crate) key_sets: KeySets,
     pub(crate) compute: Arc<ComputePool>,
+    pub(crate) responses: Arc<Responses>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) access_log: Option<AccessLog>,
     /// What another part of the same process adds to the metrics.
@@ -87,6 +88,7 @@ impl Node {
             counters: self.counters.status(),
             key_sets: self.key_sets.status(),
             compute: self.compute.status(),
+            responses: self.responses.status(),
             log: self.access_log.as_ref().map(AccessLog::counts).unwrap_or_default(),
             memory: self.pressure.figures(),
             draining: self.draining.load(Ordering::Relaxed),
@@ -120,6 +122,7 @@ impl Node {
         status["draining"] = json!(self.draining.load(Ordering::Relaxed));
         status["counters"] = json!(self.counters.status());
         status["key_sets"] = json!(self.key_sets.status());
+        status["cache"] = json!(self.responses.status());
         status["compute"] = json!(self.compute.status());
         format!("{status:#}\n")
     }

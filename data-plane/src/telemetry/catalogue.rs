@@ -23,6 +23,26 @@ families! {
         /// Requests on which rate limits decided: `admitted`, `refused`, or `undecided` where the counters could not be reached and the limit says to refuse then.
         LIMITED = Counter "tidegate_limit_decisions_total" ["outcome"];
     }
+    "Kept answers" {
+        /// Requests on routes with a cache: `hit` answered with what is kept and fresh, `stale` with what is not, `revalidated` once the API said that it still holds; `miss` went to the API, `bypass` is nothing for a cache.
+        CACHE_REQUESTS = Counter "tidegate_cache_requests_total" ["outcome"];
+        /// Answers that were fetched anew in the background after a stale one was given out: `fetched`, or `crowded` where too many were under way.
+        CACHE_REFRESHES = Counter "tidegate_cache_refreshes_total" ["outcome"];
+        /// Requests that waited for another one's answer to the same.
+        CACHE_WAITED = Counter "tidegate_cache_waited_total" [];
+        /// Requests that fetched by themselves, as too many are waited for.
+        CACHE_CROWDED = Counter "tidegate_cache_crowded_total" [];
+        /// Answers that were kept.
+        CACHE_STORED = Counter "tidegate_cache_stored_total" [];
+        /// Keys that were let go of: `evicted` to make room, `purged` on demand or as their target was changed.
+        CACHE_REMOVED = Counter "tidegate_cache_removed_total" ["why"];
+        /// Answers that were not kept for want of room.
+        CACHE_REFUSED = Counter "tidegate_cache_refused_total" [];
+        /// Keys under which answers are kept.
+        CACHE_ENTRIES = Gauge "tidegate_cache_entries" [];
+        /// Memory that kept answers take, in bytes.
+        CACHE_BYTES = Gauge "tidegate_cache_bytes" [];
+    }
     "Routes and services" {
         /// Requests that ended, by route. A service's are the sum over its routes.
         ROUTE_REQUESTS = Counter "tidegate_route_requests_total" ["route", "service", "status"];

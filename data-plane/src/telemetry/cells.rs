@@ -1,7 +1,7 @@
 //! What one worker counts of all that passes it.
 
 use http::StatusCode;
-use tidegate_policy::Blame;
+use tidegate_policy::{Blame, CacheOutcome};
 
 use super::count::{Count, Tally};
 use super::guards::{GUARDS, Guard};
@@ -21,6 +21,12 @@ pub struct Cells {
     pub shadowed: Tally<&'static str, 48>,
     /// Requests on which limits decided, by [`super::LimitOutcome`].
     pub limited: [Count; 3],
+    /// Requests that a cache had to do with, by [`tidegate_policy::CacheOutcome`].
+    pub cached: [Count; CacheOutcome::NAMES.len()],
+    /// Answers that were fetched anew in the background.
+    pub cache_refreshes: Count,
+    /// Those that were not, as too many were under way.
+    pub cache_refreshes_crowded: Count,
     /// Replies that were cut before their end.
     pub cut: Count,
     /// The same, and requests that got no reply, by why.

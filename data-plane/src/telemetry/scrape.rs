@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_policy::CacheOutcome;
 use tidegate_snapshot::Revisions;
 use tidegate_telemetry::buckets::{BOUNDS, BUCKETS};
 use tidegate_telemetry::{Exposition, Family};
@@ -17,7 +18,7 @@ use super::series::{
 use super::{CLASSES, Guard, LIMIT_OUTCOMES};
 use crate::config_sync::SyncStatus;
 use crate::ports::counters::{Breaker, CountersStatus, Decisions};
-use crate::ports::{ComputeStatus, KeySetsStatus};
+use crate::ports::{ComputeStatus, KeySetsStatus, ResponsesStatus};
 
 /// Everything beside the workers' cells that is told.
 pub(crate) struct Standing {
@@ -26,6 +27,7 @@ pub(crate) struct Standing {
     pub(crate) counters: CountersStatus,
     pub(crate) key_sets: KeySetsStatus,
     pub(crate) compute: ComputeStatus,
+    pub(crate) responses: ResponsesStatus,
     pub(crate) log: LogCounts,
     /// Memory in use, and what may be.
     pub(crate) memory: (u64, u64),
@@ -55,6 +57,13 @@ pub(crate) fn workers(out: &mut Exposition, workers: &[Arc<Cells>], ledger: &mut
     for (outcome, name) in LIMIT_OUTCOMES.into_iter().enumerate() {
         limited.sample(&[name], workers.iter().map(|cells| cells.limited[outcome].get()).sum());
     }
+    let mut cached = out.family(&metric::CACHE_REQUESTS);
+    for (outcome, name) in CacheOutcome::NAMES.into_iter().enumerate() {
+        cached.sample(&[name], workers.iter().map(|cells| cells.cached[outcome].get()).sum());
+    }
+    out.family(&metric::CACHE_REFRESHES)
+        .sample(&["fetched"], sum(|cells| cells.cache_refreshes.get()))
+        .sample(&["crowded"], sum(|cells| cells.cache_refreshes_crowded.get()));
     routes(out, ledger.routes.told());
     services(out, ledger);
     targets(out, &ledger.targets.told());
@@ -142,7 +151,8 @@ fn targets(out: &mut Exposition, told: &[(Labels, [u64; TARGET])]) {
 
 /// Writes how the rest of the node stands.
 pub(crate) fn standing(out: &mut Exposition, standing: &Standing) {
-    let Standing { revisions, sync, counters: limits, key_sets, compute, log, memory, draining } = standing;
+    let Standing { revisions, sync, counters: limits, key_sets, compute, responses, log, memory, draining } = standing;
+    kept(out, responses);
     counters(out, limits);
     out.family(&metric::CONFIG_REVISION)
         .sample(&["identity"], revisions.identity)
@@ -191,6 +201,16 @@ fn issuers(out: &mut Exposition, status: &KeySetsStatus) {
     out.single(&metric::JWKS_ISSUERS, status.issuers.len() as u64);
     out.single(&metric::JWKS_TROUBLE, status.issuers.iter().filter(|issuer| issuer.trouble.is_some()).count() as u64);
     out.single(&metric::JWKS_AGE, status.issuers.iter().filter_map(|issuer| issuer.age).max().unwrap_or(0));
+}
+
+fn kept(out: &mut Exposition, responses: &ResponsesStatus) {
+    out.single(&metric::CACHE_WAITED, responses.waited);
+    out.single(&metric::CACHE_CROWDED, responses.crowded);
+    out.single(&metric::CACHE_STORED, responses.stored);
+    out.family(&metric::CACHE_REMOVED).sample(&["evicted"], responses.evicted).sample(&["purged"], responses.purged);
+    out.single(&metric::CACHE_REFUSED, responses.refused);
+    out.single(&metric::CACHE_ENTRIES, responses.entries as u64);
+    out.single(&metric::CACHE_BYTES, responses.bytes);
 }
 
 fn counters(out: &mut Exposition, status: &CountersStatus) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
+use tidegate_data_plane::ports::Responses;
 use tidegate_data_plane::telemetry::Cells;
 use tidegate_data_plane::{Parts, TcpConnector, Worker};
 use tidegate_model::{Change, Id, Instant, Kind, State};
@@ -62,6 +63,7 @@ impl Gateway {
             compute: Arc::new(Nothing),
             callers: Callers::new(Arc::new(Nothing), &Limits::default()),
             key_sets: Arc::new(tidegate_policy::NoIssuers),
+            responses: Arc::new(Responses::new(&Limits::default())),
             limits: Limits::default(),
             pressure: Arc::new(tidegate_data_plane::Pressure::of(1000, &Limits::default())),
             access_log: None,

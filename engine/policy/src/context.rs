@@ -7,12 +7,14 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use smallvec::SmallVec;
 use tidegate_model::Id;
 
-use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply, RequestHead};
+use crate::cache::Refresh;
+use crate::{Captures, Directory, Link, Notes, Ports, Quotas, RefusedBy, Reply, RequestHead};
 
 /// One request on its way: lives on its worker and never leaves it.
 pub struct RequestContext {
@@ -42,6 +44,52 @@ pub struct RequestContext {
     pub kept_request: Option<Rc<RequestHead>>,
     /// What policies keep of the request for the reply.
     pub kept: Kept,
+    /// What is known of the request beside its head.
+    pub seen: Seen,
+    /// What policies note for their later hooks.
+    pub notes: Notes,
+    /// How a cache had to do with it.
+    pub cached: Option<CacheOutcome>,
+    /// The body in the place of the reply's, put there while its head was looked at.
+    pub instead: Option<Bytes>,
+    /// A request to be sent upstream in the background, once this one is answered.
+    pub refresh: Option<Box<Refresh>>,
+}
+
+/// What is known of a request beside its head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// More than a head comes: a body, or another protocol.
+    pub has_body: bool,
+    /// The caller speaks TLS, to us or to a trusted proxy in front.
+    pub is_secure: bool,
+    /// Names the route as it is compiled: another number after each change of it.
+    pub route_version: u64,
+}
+
+/// How a cache had to do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// A stored answer that is fresh.
+    Hit,
+    /// A stored answer that is not fresh any more.
+    Stale,
+    /// A stored answer, once the API said that it still holds.
+    Revalidated,
+    /// Nothing was stored that fits: the API's answer.
+    Miss,
+    /// The cache had nothing to do with it.
+    Bypass,
+}
+
+impl CacheOutcome {
+    /// All of them, as metrics and the access log call them.
+    pub const NAMES: [&'static str; 5] = ["hit", "stale", "revalidated", "miss", "bypass"];
+
+    /// As metrics and the access log call it.
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
 }
 
 /// What policies keep of a request for the reply, each its own. Nothing is allocated until one does.

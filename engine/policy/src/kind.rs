@@ -31,6 +31,8 @@ pub enum Phase {
     Transform,
     /// Answers in the place of the API, once all others let the request pass.
     Answer,
+    /// Answers in the API's place with what it said before. The last, so that all others act on such an answer as on any.
+    Cache,
 }
 
 /// What holds when several policies of a kind are in reach of a request.
@@ -121,6 +123,11 @@ pub trait BodyFilter {
     /// As those of [`BodyFilter::on_data`].
     fn on_end(&mut self) -> Result<Bytes, Box<Reply>> {
         Ok(Bytes::new())
+    }
+
+    /// The largest piece that it is given: for those whose work on more would hold up the worker's other requests.
+    fn piece_bytes_max(&self) -> usize {
+        usize::MAX
     }
 }
 

@@ -11,9 +11,11 @@ pub mod acl;
 pub mod auth;
 mod authenticate;
 pub mod basic_auth;
+pub mod cache;
 mod callers;
 mod captures;
 mod chain;
+pub mod compression;
 mod context;
 pub mod cors;
 pub mod expression;
@@ -30,7 +32,9 @@ mod kind;
 pub mod maintenance;
 pub mod mock;
 mod networks;
+mod notes;
 mod ports;
+mod purge;
 pub mod rate_limit;
 pub mod redirect;
 mod registry;
@@ -38,6 +42,7 @@ mod reply;
 pub mod request_size;
 pub mod request_transform;
 pub mod response_transform;
+mod responses;
 mod secrets;
 pub mod security_headers;
 #[cfg(test)]
@@ -51,20 +56,24 @@ pub use callers::{Attempts, NoCallers, PasswordCheck, Passwords, PasswordsBusy, 
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{
-    ConsumerFacts, Kept, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, ShadowLog, Shadowed, Subject,
+    CacheOutcome, ConsumerFacts, Kept, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, Seen, ShadowLog,
+    Shadowed, Subject,
 };
 pub use head::{Origin, RequestHead, ResponseHead};
 pub use kind::{
     AnyKind, Attachment, Behaviour, BodyFilter, BodyNeed, Built, Combine, KindInfo, Needs, Phase, PolicyKind, Typed,
 };
 pub use networks::Networks;
+pub use notes::Notes;
 pub use ports::{
     Ask, Awaited, BasicMatch, Clock, Compute, ComputeBusy, CounterStore, Denial, Directory, JwksSource, KeyMatch,
     LimitSpec, NoIssuers, OnStoreLoss, Ports, PublishedKeys, Quota, Quotas, Reading, Settled, Take, TakeOutcome,
     UNCOUNTED, computed,
 };
+pub use purge::{PURGE_QUERY, Purge, PurgeWhat};
 pub use registry::{Registry, kinds};
 pub use reply::{Blame, Content, RefusedBy, Reply};
+pub use responses::{CacheKey, Lead, NoResponses, ResponseStore, StoredAnswer, Turn, Variants, Vary, Waited};
 pub use secrets::{SecretError, Secrets};
 
 use bytes::Bytes;
@@ -136,7 +145,14 @@ pub trait Policy: Send + Sync + 'static {
         None
     }
 
-    /// The head of the reply stands.
+    /// As [`Policy::response_body_filter`], for those whose filter changes what the head says of the body: its length, its
+    /// coding. The last that is done to a head before it goes out.
+    fn encoder(&self, head: &mut ResponseHead, cx: &RequestContext) -> Option<Box<dyn BodyFilter>> {
+        self.response_body_filter(head, cx)
+    }
+
+    /// The head of the reply stands. Who puts another reply in its place for all others to see changes the head and puts the
+    /// body into [`RequestContext::instead`].
     fn on_response<'a>(&'a self, _head: &'a mut ResponseHead, _cx: &'a mut RequestContext) -> Answer<'a> {
         Answer::CONTINUE
     }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tidegate_model::{Id, Instant, PasswordHash, Sha256};
 
 use crate::jwt::{KeySet, KeySetUrl, VerifiedTokens};
-use crate::{Attempts, ConsumerFacts, NoCallers, Passwords};
+use crate::{Attempts, ConsumerFacts, NoCallers, NoResponses, Passwords, ResponseStore};
 
 /// The world, as policies see it. One per worker.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub struct Ports {
     pub key_sets: Arc<dyn JwksSource>,
     /// Tokens that were verified on this worker a moment ago.
     pub(crate) verified_tokens: Rc<VerifiedTokens>,
+    /// Answers that are kept.
+    pub responses: Arc<dyn ResponseStore>,
 }
 
 /// The time of day. Tests turn it by hand.
@@ -314,6 +316,7 @@ impl Ports {
             attempts: nobody,
             key_sets: Arc::new(NoIssuers),
             verified_tokens: Rc::default(),
+            responses: Arc::new(NoResponses),
         })
     }
 
@@ -327,5 +330,11 @@ impl Ports {
     #[must_use]
     pub fn with_key_sets(self: Rc<Self>, key_sets: Arc<dyn JwksSource>) -> Rc<Self> {
         Rc::new(Ports { key_sets, ..(*self).clone() })
+    }
+
+    /// The same, where answers are kept.
+    #[must_use]
+    pub fn with_responses(self: Rc<Self>, responses: Arc<dyn ResponseStore>) -> Rc<Self> {
+        Rc::new(Ports { responses, ..(*self).clone() })
     }
 }

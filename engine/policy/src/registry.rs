@@ -10,6 +10,8 @@ use crate::{AnyKind, Typed};
 static ACL: Typed<crate::acl::Acl> = Typed::new();
 static AUTH: Typed<crate::auth::Auth> = Typed::new();
 static BASIC_AUTH: Typed<crate::basic_auth::BasicAuth> = Typed::new();
+static CACHE: Typed<crate::cache::Cache> = Typed::new();
+static COMPRESSION: Typed<crate::compression::Compression> = Typed::new();
 static CORS: Typed<crate::cors::Cors> = Typed::new();
 static IP_RESTRICTION: Typed<crate::ip_restriction::IpRestriction> = Typed::new();
 static JWT: Typed<crate::jwt::Jwt> = Typed::new();
@@ -29,6 +31,8 @@ static KINDS: &[&dyn AnyKind] = &[
     &ACL,
     &AUTH,
     &BASIC_AUTH,
+    &CACHE,
+    &COMPRESSION,
     &CORS,
     &IP_RESTRICTION,
     &JWT,

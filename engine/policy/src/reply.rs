@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 /// Which side has to change something so that the request succeeds.
@@ -45,6 +45,9 @@ pub struct Reply {
     pub members: Option<Box<str>>,
     /// What it says in place of a problem document.
     pub content: Option<Box<Content>>,
+    /// It is what the API said, kept until now: goes out with exactly these headers and the body of `content`, and counts as the
+    /// API's.
+    pub stored: Option<Box<HeaderMap>>,
     /// The policy that turned the request away, if one did. The chain says so.
     pub refused_by: Option<Box<RefusedBy>>,
 }
@@ -78,6 +81,7 @@ impl Reply {
             headers: SmallVec::new(),
             members: None,
             content: None,
+            stored: None,
             refused_by: None,
         }
     }
@@ -86,6 +90,13 @@ impl Reply {
     #[must_use]
     pub fn with_content(self, content: Content) -> Self {
         Reply { content: Some(Box::new(content)), ..self }
+    }
+
+    /// What the API said, kept until now.
+    pub fn stored(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        let content = Content { content_type: None, body };
+        let reply = Reply::new(status, "stored", "a stored answer", Blame::Upstream).with_content(content);
+        Reply { stored: Some(Box::new(headers)), ..reply }
     }
 
     /// With one more header.

@@ -251,6 +251,11 @@ impl Bench {
             shadowed: Default::default(),
             kept_request: None,
             kept: Default::default(),
+            seen: Default::default(),
+            notes: Default::default(),
+            cached: None,
+            instead: None,
+            refresh: None,
         };
         let head =
             RequestHead { method: Method::GET, target: PathAndQuery::from_static("/"), headers: HeaderMap::new() };

@@ -102,6 +102,13 @@ impl Watch {
         Open { connection, key }
     }
 
+    /// As [`Watch::open`], for what the gateway asks by itself: looked after, bounded in time and drained as a caller's.
+    pub(crate) fn open_own(self: &Rc<Self>) -> Open {
+        let connection = Rc::new(Connection::new(self, false));
+        let key = self.connections.borrow_mut().insert(connection.clone());
+        Open { connection, key }
+    }
+
     fn forget(&self, key: usize) {
         self.connections.borrow_mut().remove(key);
         self.count_connections();

@@ -76,6 +76,8 @@ fields! {
     PolicyKind: "policy_kind", "text", "if one did";
     /// The policies in shadow that would have turned the request away, each with the code of its reply: `strict-schema=request_invalid`.
     WouldRefuse: "would_refuse", "text", "if any would have";
+    /// How a cache had to do with it: `hit`, `stale`, `revalidated`, `miss` or `bypass`.
+    Cache: "cache", "text", "if the route has one";
     /// What rate limits said: `admitted`, `refused` or `undecided`.
     Limit: "limit", "text", "if there were any";
     /// What is left of each limit: an object by the limit's name.

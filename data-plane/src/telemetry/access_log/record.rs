@@ -35,6 +35,8 @@ pub(crate) struct Record<'a> {
     pub(crate) policy: Option<(&'a str, &'static str)>,
     /// What policies in shadow would have refused.
     pub(crate) shadowed: Option<&'a ShadowLog>,
+    /// How a cache had to do with it.
+    pub(crate) cache: Option<&'static str>,
     pub(crate) limit: Option<&'static str>,
     pub(crate) quotas: &'a [Quota],
     pub(crate) target: Option<&'a Authority>,
@@ -134,6 +136,9 @@ impl Record<'_> {
         }
         if !shadowed.is_empty() {
             line.text(Field::WouldRefuse, &*shadowed);
+        }
+        if let Some(cache) = self.cache {
+            line.plain(Field::Cache, cache);
         }
         if let Some(limit) = self.limit {
             line.plain(Field::Limit, limit);

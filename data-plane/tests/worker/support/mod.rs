@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tidegate_data_plane::callers::Callers;
 use tidegate_data_plane::limits::Limits;
 use tidegate_data_plane::node::Edge;
+use tidegate_data_plane::ports::Responses;
 use tidegate_data_plane::telemetry::access_log::AccessLog;
 use tidegate_data_plane::telemetry::{Cells, Sums};
 use tidegate_data_plane::{Connector, Parts, Pressure, Worker};
@@ -91,6 +92,7 @@ impl Gateway {
             compute: Arc::new(Nothing),
             callers: Callers::new(Arc::new(Nothing), &Limits::default()),
             key_sets: Arc::new(tidegate_policy::NoIssuers),
+            responses: Arc::new(Responses::new(&Limits::default())),
             limits: Limits::default(),
             edge: Edge::default(),
             cells: cells.clone(),

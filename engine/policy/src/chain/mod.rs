@@ -296,10 +296,10 @@ impl ChainRun {
     pub fn response_body_filters(
         &self,
         chain: &Chain,
-        head: &ResponseHead,
+        head: &mut ResponseHead,
         cx: &RequestContext,
     ) -> SmallVec<[Box<dyn BodyFilter>; 1]> {
-        let filter = |link: &Arc<Link>| Some(Signing::of(link, link.hooks()?.response_body_filter(head, cx)?, cx));
+        let filter = |link: &Arc<Link>| Some(Signing::of(link, link.hooks()?.encoder(head, cx)?, cx));
         self.ran(chain).rev().filter_map(filter).collect()
     }
 
@@ -392,6 +392,10 @@ impl BodyFilter for Signing {
     fn on_end(&mut self) -> Result<Bytes, Box<Reply>> {
         let Some(filter) = &mut self.filter else { return Ok(Bytes::new()) };
         filter.on_end().or_else(|refused| self.looked(refused).map(|()| Bytes::new()))
+    }
+
+    fn piece_bytes_max(&self) -> usize {
+        self.filter.as_ref().map_or(usize::MAX, |filter| filter.piece_bytes_max())
     }
 }
 
