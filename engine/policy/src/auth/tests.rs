@@ -149,7 +149,7 @@ fn one_that_can_not_decide_is_not_a_no() {
         };
         match answer {
             Authentication::NoCredentials => "nothing",
-            Authentication::Invalid(_) => "no",
+            Authentication::Invalid(_) | Authentication::Refused(_) => "no",
             Authentication::Principal(found) if found.credential.is_none() => "nobody",
             Authentication::Principal(_) => "yes",
             Authentication::CannotDecide(_) => "unsure",
