@@ -36,6 +36,10 @@ impl Acme {
 }
 
 impl Directory for Acme {
+    fn basic(&self, _: &str) -> Option<crate::BasicMatch> {
+        None
+    }
+
     fn api_key(&self, _: &Sha256) -> Option<KeyMatch> {
         None
     }
