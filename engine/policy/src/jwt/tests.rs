@@ -74,6 +74,10 @@ fn bench(config: Value) -> Bench {
 
 fn ask(bench: &mut Bench, headers: &[(&str, &str)]) -> Result<(), Box<Reply>> {
     bench.head.headers.clear();
+    // each from an address of its own: many refusals from one are refused as such
+    if let std::net::IpAddr::V4(client) = bench.cx.client {
+        bench.cx.client = std::net::Ipv4Addr::from_bits(client.to_bits().wrapping_add(1)).into();
+    }
     for (name, value) in headers {
         let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
         bench.head.headers.append(name.parse::<HeaderName>().expect("a name"), value);
@@ -492,4 +496,15 @@ fn a_config_that_can_not_work_is_refused() {
         assert!(first.pointer == pointer && first.detail.contains(says), "{config}: {found:?}");
         assert!(found.iter().all(|problem| !problem.detail.contains("xxxx")), "a secret was told: {found:?}");
     }
+}
+
+#[test]
+fn tokens_that_fail_count_as_attempts_of_their_address() {
+    let mut bench = bench(json!({ "keys": [{ "secret": "0123456789abcdef0123456789abcdef" }], "consumer": "none" }));
+    let mut code = || {
+        bench.head.headers.insert("authorization", HeaderValue::from_static("Bearer e30.e30.e30"));
+        bench.request().expect_err("it does not hold").code
+    };
+    assert!((0..1000).any(|_| code() == "too_many_failures"));
+    assert_eq!(bench.request().expect_err("nothing is shown").code, "missing_credentials");
 }
