@@ -50,8 +50,9 @@ pub use resource::{
 pub use route::{
     CapturePath, Coalesce, Compose, ComposedAnswer, Expect, ExpectedContent, HeaderMatch, HeaderName, HostPort,
     InvalidCapturePath, InvalidHeaderName, InvalidHostPort, InvalidPattern, InvalidStatusRange, InvalidTemplate, Match,
-    OnStepError, Partial, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch, Redirect, RedirectQuery,
-    RedirectScheme, RedirectStatus, Retry, RetryOn, Rewrite, Route, Segment, StatusRange, Step, StepBody, Test,
+    OnStepError, Partial, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch, Redirect,
+    RedirectQuery, RedirectScheme, RedirectStatus, Retry, RetryOn, Rewrite, Route, Segment, StatusRange, Step,
+    StepBody, Test,
 };
 pub use scalar::{
     Authority, ByteSize, HostPattern, HttpUrl, Instant, InvalidAuthority, InvalidByteSize, InvalidHostPattern,

@@ -260,7 +260,13 @@ impl fmt::Display for StatusRange {
     }
 }
 
-text_scalar!(StatusRange, "StatusRange", "status-range", "A status, or the lowest and the highest of several.", "200-299");
+text_scalar!(
+    StatusRange,
+    "StatusRange",
+    "status-range",
+    "A status, or the lowest and the highest of several.",
+    "200-299"
+);
 
 impl Compose {
     /// The most steps.
@@ -374,13 +380,14 @@ fn check_headers(headers: &BTreeMap<String, String>, problems: &mut Problems) {
 fn not_set_here(name: &str) -> Option<&'static str> {
     match name {
         "host" => Some("the host is that of the service, or what its `preserve_host` says"),
-        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer" | "upgrade" | "expect"
-        | "proxy-connection" | "http2-settings" => Some("this header belongs to the connection; the gateway sets it"),
+        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "te" | "trailer" | "upgrade"
+        | "expect" | "proxy-connection" | "http2-settings" => {
+            Some("this header belongs to the connection; the gateway sets it")
+        }
         "accept-encoding" => Some("the answers of steps are asked for without encoding"),
         "content-type" => Some("give `content_type`"),
-        "x-request-id" | "traceparent" | "tracestate" | "via" | "forwarded" | "x-request-deadline" | "tidegate-partial" => {
-            Some("the gateway sets this header itself")
-        }
+        "x-request-id" | "traceparent" | "tracestate" | "via" | "forwarded" | "x-request-deadline"
+        | "tidegate-partial" => Some("the gateway sets this header itself"),
         _ if name.starts_with("x-forwarded-") || name.starts_with("x-consumer-") || name == "x-credential-id" => {
             Some("the gateway sets this header itself")
         }

@@ -9,8 +9,8 @@ mod rewrite;
 mod template;
 
 pub use compose::{
-    Coalesce, Compose, ComposedAnswer, Expect, ExpectedContent, InvalidStatusRange, OnStepError, Partial, Retry, RetryOn,
-    StatusRange, Step, StepBody,
+    Coalesce, Compose, ComposedAnswer, Expect, ExpectedContent, InvalidStatusRange, OnStepError, Partial, Retry,
+    RetryOn, StatusRange, Step, StepBody,
 };
 pub use matching::{HeaderMatch, Match, PathMatch, PathRule, Paths, QueryMatch, Test};
 pub use names::{HeaderName, HostPort, InvalidHeaderName, InvalidHostPort};
