@@ -1,11 +1,14 @@
 //! What is told of a request at its end, however it ended: counted, and written to the access log.
 
+use std::rc::Rc;
+
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 use tidegate_policy::{Blame, RefusedBy, Reply};
 use tidegate_snapshot::Revisions;
 use tokio::time::Instant;
 
+use super::compose::Done;
 use super::visit::Visit;
 use crate::exchange::watch::Cut;
 use crate::telemetry::access_log::{Record, Routed, Tap};
@@ -25,6 +28,8 @@ pub(super) struct Account {
     refused_by: Option<Box<RefusedBy>>,
     complete: bool,
     response_bytes: u64,
+    /// What came of a composition.
+    done: Option<Rc<Done>>,
 }
 
 impl Account {
@@ -39,7 +44,18 @@ impl Account {
             refused_by: None,
             complete: false,
             response_bytes: 0,
+            done: None,
         }
+    }
+
+    /// When the request came.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// The answer was composed, or could not be.
+    pub(super) fn composed(&mut self, done: Rc<Done>) {
+        self.done = Some(done);
     }
 
     /// The configuration was taken; `path` where it will be told.
@@ -135,6 +151,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
     let consumer = cx.and_then(|cx| cx.principal.consumer());
     let raw = seen.and_then(|seen| seen.target.as_ref());
     let now = visit.worker.ports().clock.now().millis();
+    let steps = account.done.as_ref().map(|done| done.line());
     log.tell(&Record {
         at_ms: now - i64::try_from(ended.took / 1_000).unwrap_or(0),
         request_id: &visit.id,
@@ -163,6 +180,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         shadowed: cx.map(|cx| &cx.shadowed),
         limit: cx.and_then(|cx| cx.limited).map(|limited| LIMIT_OUTCOMES[limited as usize]),
         quotas: cx.map_or(&[], |cx| &cx.quotas),
+        steps: steps.as_deref(),
         target: target.as_ref().map(|target| target.address()),
         tries,
         duration_us: ended.took,

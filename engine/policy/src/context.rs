@@ -15,6 +15,7 @@ use tidegate_model::Id;
 use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply, RequestHead};
 
 /// One request on its way: lives on its worker and never leaves it.
+#[derive(Clone)]
 pub struct RequestContext {
     /// What policies may ask the world.
     pub ports: Rc<Ports>,
