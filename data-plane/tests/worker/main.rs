@@ -5,6 +5,7 @@
 
 mod access;
 mod bodies;
+mod composing;
 mod conditions;
 mod content_pages;
 mod credentials;
