@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on says where it stopped")]
 
 mod access;
+mod aggregation_page;
 mod bodies;
 mod composing;
 mod conditions;
