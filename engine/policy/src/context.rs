@@ -15,7 +15,6 @@ use tidegate_model::Id;
 use crate::{Captures, Directory, Link, Ports, Quotas, RefusedBy, Reply, RequestHead};
 
 /// One request on its way: lives on its worker and never leaves it.
-#[derive(Clone)]
 pub struct RequestContext {
     /// What policies may ask the world.
     pub ports: Rc<Ports>,
@@ -43,6 +42,28 @@ pub struct RequestContext {
     pub kept_request: Option<Rc<RequestHead>>,
     /// What policies keep of the request for the reply.
     pub kept: Kept,
+}
+
+impl RequestContext {
+    /// What expressions look at, apart from the request's own way: a call that is made for it may outlive it.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        RequestContext {
+            ports: self.ports.clone(),
+            directory: self.directory.clone(),
+            request_id: self.request_id.clone(),
+            client: self.client,
+            over_tls: self.over_tls,
+            route: self.route,
+            captures: self.captures.clone(),
+            principal: self.principal.clone(),
+            quotas: Quotas::new(),
+            limited: None,
+            shadowed: ShadowLog::default(),
+            kept_request: None,
+            kept: Kept::default(),
+        }
+    }
 }
 
 /// What policies keep of a request for the reply, each its own. Nothing is allocated until one does.

@@ -55,7 +55,7 @@ impl Run {
             exchange: visit.exchange().clone(),
             told: request::told_to_all(visit, &head)?,
             head,
-            cx: policed.cx.clone(),
+            cx: policed.cx.apart(),
             deadline: began + composition.timeout,
             deadline_ms: visit.worker.ports().clock.now().millis().saturating_add(left),
         })
