@@ -51,7 +51,10 @@ export function RouteDetail() {
       facts={(route) => {
         const words = matchWords(route.match);
         return [
-          [route.redirect ? "Redirect" : route.compose ? "Composes" : "Service", <LeadsTo key="leads-to" route={route} />],
+          [
+            route.redirect ? "Redirect" : route.compose ? "Composes" : "Service",
+            <LeadsTo key="leads-to" route={route} />,
+          ],
           [
             "Hosts",
             words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>,

@@ -38,5 +38,9 @@ test("a route leads to a service or elsewhere, never both", () => {
   expect(document(elsewhere)).toEqual({ name: "r", redirect: { path: "/y" } });
   const composed = { ...form, leadsTo: "compose" as const, compose: '{"steps": {"a": {"service": "s"}}}' };
   expect(document(composed)).toEqual({ name: "r", compose: { steps: { a: { service: "s" } } } });
-  expect([composeProblem("{"), composeProblem("[]"), composeProblem("{}")].map(Boolean)).toEqual([true, true, false]);
+  expect([composeProblem("{"), composeProblem("[]"), composeProblem("{}")].map(Boolean)).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });

@@ -36,7 +36,9 @@ const sample = { steps: { first: { service: "", path: "/" } } };
 export function composeProblem(text: string): string | null {
   try {
     const read: unknown = JSON.parse(text);
-    return read !== null && typeof read === "object" && !Array.isArray(read) ? null : "write an object with steps";
+    return read !== null && typeof read === "object" && !Array.isArray(read)
+      ? null
+      : "write an object with steps";
   } catch (error) {
     return error instanceof Error ? error.message : "this is no JSON";
   }
