@@ -39,7 +39,7 @@ pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
     };
     match outcome {
         Ok(Passed::Forwarded(forwarded)) => visit.upstream_answered(forwarded).await,
-        Ok(Passed::Composed(composed)) => visit.composed(composed.0, composed.1).await,
+        Ok(Passed::Composed(head, all)) => visit.composed(head, all).await,
         Err(reply) => visit.gateway_replies(*reply).await,
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
 /// Who answered.
 enum Passed {
     Forwarded(Forwarded),
-    Composed(Box<(ResponseHead, Bytes)>),
+    Composed(ResponseHead, Bytes),
 }
 
 /// Leads a request to its upstream or to several, or says where else to go.
@@ -75,8 +75,8 @@ async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Re
         Action::Redirect(redirect) => return Err(redirect::reply(redirect, &place, &head)),
         Action::Compose(composition) => {
             // boxed: it is larger than forwarding, and need not weigh on each connection of a caller
-            let composed = Box::pin(compose::answer(visit, &place, composition, head, body)).await?;
-            return Ok(Passed::Composed(Box::new(composed)));
+            let (head, all) = Box::pin(compose::answer(visit, &place, composition, head, body)).await?;
+            return Ok(Passed::Composed(head, all));
         }
         Action::Closed(why) => return Err(GatewayError::RouteBroken(why.clone()).into()),
     };

@@ -202,20 +202,17 @@ impl Step<'_> {
         resource: &Resource,
         route: &Route,
         compose: &Compose,
-    ) -> Result<Composition, Option<CompiledRoute>> {
+    ) -> Result<Composition, Option<Box<CompiledRoute>>> {
         for (name, step) in &compose.steps {
             if step.service.id().and_then(|id| self.next.services.get(&id)).is_none() {
-                return Err(self.without_service(
-                    resource,
-                    route,
-                    &step.service,
-                    &format!("compose/steps/{name}/service"),
-                ));
+                return Err(self
+                    .without_service(resource, route, &step.service, &format!("compose/steps/{name}/service"))
+                    .map(Box::new));
             }
         }
         Composition::compile(compose, &self.next.services).map_err(|problems| {
             self.problems.extend(problems.into_iter().map(|problem| of(problem, resource)));
-            self.closed(resource, route, "its composition can't be built on this node")
+            self.closed(resource, route, "its composition can't be built on this node").map(Box::new)
         })
     }
 
@@ -237,7 +234,7 @@ impl Step<'_> {
             (None, None) => match &route.compose {
                 Some(compose) => match self.composition(resource, route, compose) {
                     Ok(composition) => Action::Compose(composition),
-                    Err(closed) => return closed,
+                    Err(closed) => return closed.map(|route| *route),
                 },
                 // a document is read only if it has one of them
                 None => Action::Closed("it leads nowhere".into()),

@@ -105,7 +105,7 @@ fn key(
 
 /// Such that no two lists of parts make the same text.
 fn part(text: &mut String, part: &str) {
-    let written = write!(text, "{}:{part}\n", part.len());
+    let written = writeln!(text, "{}:{part}", part.len());
     debug_assert!(written.is_ok(), "a String takes all");
 }
 

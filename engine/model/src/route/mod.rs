@@ -38,7 +38,7 @@ pub struct Route {
     pub redirect: Option<Redirect>,
     /// Calls to several services that make one answer. Either this, `service` or `redirect`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub compose: Option<Compose>,
+    pub compose: Option<Box<Compose>>,
     /// Which requests it takes. Absent: all of them.
     #[serde(rename = "match", default, skip_serializing_if = "Match::is_any")]
     pub matches: Match,
