@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidegate_model::{Id, Sha256};
+use tidegate_model::{Id, Sha256, Span};
 use tidegate_policy::{
     BasicMatch, Clock, Compute, ConsumerFacts, CounterStore, Directory, JwksSource, KeyMatch, Overlays, Ports,
     Principal, ResponseStore, RouteFacts,
 };
-use tidegate_snapshot::{CompiledRoute, Identity, Live, OverlayMap, Snapshot};
+use tidegate_snapshot::{Action, CompiledRoute, Identity, Live, OverlayMap, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::callers::Callers;
@@ -26,6 +26,7 @@ use crate::exchange::watch::{Connection, Watch, ticks};
 use crate::limits::{Limits, TICK};
 use crate::listener;
 use crate::pressure::Pressure;
+use crate::proxy::Coalescing;
 use crate::telemetry::access_log::{AccessLog, Tap};
 use crate::telemetry::series::{Meters, RouteSeries, ServiceSeries};
 use crate::telemetry::{Cells, Guard};
@@ -77,6 +78,7 @@ pub struct Worker {
     log: Option<Tap>,
     watch: Rc<Watch>,
     pools: Pools,
+    coalescing: Rc<Coalescing>,
     dial: Rc<dyn Dial>,
     server: Server,
     pressure: Arc<Pressure>,
@@ -105,6 +107,7 @@ impl Worker {
                 .with_responses(responses),
             watch: Rc::new(Watch::new(&limits, cells.clone())),
             pools: Pools::new(&limits, workers, meters.clone()),
+            coalescing: Rc::default(),
             log: access_log.map(|(log, node)| log.tap(&node)),
             meters,
             dial: Rc::new(Dialer {
@@ -232,6 +235,10 @@ impl Worker {
         &self.ports
     }
 
+    pub(crate) fn coalescing(&self) -> &Rc<Coalescing> {
+        &self.coalescing
+    }
+
     pub(crate) fn dial(&self) -> &Rc<dyn Dial> {
         &self.dial
     }
@@ -271,9 +278,17 @@ pub(crate) struct Route {
     pub(crate) compiled: Arc<CompiledRoute>,
     pub(crate) balance: Balance,
     pub(crate) patience: Patience,
+    /// Of a composition, how each of its steps is sent.
+    pub(crate) calls: Box<[Call]>,
     /// What is counted of it and of its service.
     pub(crate) series: Arc<RouteSeries>,
     pub(crate) service_series: Option<Arc<ServiceSeries>>,
+}
+
+/// How a step of a composition is sent.
+pub(crate) struct Call {
+    pub(crate) balance: Balance,
+    pub(crate) patience: Patience,
 }
 
 impl View {
@@ -291,11 +306,23 @@ impl View {
         let mut routes = self.routes.borrow_mut();
         let route = routes.entry(compiled.slot).or_insert_with(|| {
             let service = compiled.service();
-            let timeouts = service.map(|service| service.timeouts).unwrap_or_default();
+            let mut timeouts = service.map(|service| service.timeouts).unwrap_or_default();
+            let steps = match &compiled.action {
+                Action::Compose(composition) => {
+                    timeouts.request = Some(Span::new(composition.timeout));
+                    &*composition.steps
+                }
+                Action::Forward(_) | Action::Redirect(_) | Action::Closed(_) => &[],
+            };
+            let calls = steps.iter().map(|step| Call {
+                balance: Balance::new(&step.service.upstream, &worker.pools),
+                patience: Patience::new(&step.service.timeouts, &worker.limits),
+            });
             Rc::new(Route {
                 compiled: compiled.clone(),
                 balance: service.map(|s| Balance::new(&s.upstream, &worker.pools)).unwrap_or_default(),
                 patience: Patience::new(&timeouts, &worker.limits),
+                calls: calls.collect(),
                 series: worker.meters.route(compiled.facts.route),
                 service_series: service.map(|service| worker.meters.service(service.id)),
             })

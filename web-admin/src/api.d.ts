@@ -998,6 +998,55 @@ export interface components {
             name: string;
             op: components["schemas"]["Op"];
         };
+        /** @description Which calls are taken for identical, of GET and HEAD requests. */
+        Coalesce: {
+            /** @description A template for what must be the same. Default: the path and query of the request. The headers that go along are part of it in any case. */
+            key?: string;
+            /** @description Whether callers share an answer whoever they are. Default: false, and it is shared only by requests of the same principal. */
+            shared?: boolean;
+        };
+        /**
+         * @description An answer that is composed of several calls. Steps that need nothing of each other run at the same time; one that names
+         *     another waits for it.
+         */
+        Compose: {
+            /** @description The calls, by name: 1 to 32. A name is of lower-case letters, digits and `_`. */
+            steps: {
+                [key: string]: components["schemas"]["Step"];
+            };
+            /** @description What is made of them. Absent: an object of the steps' bodies by name, with 200. */
+            answer?: components["schemas"]["ComposedAnswer"];
+            /**
+             * @description Whether an answer goes out that lacks a step which failed: `allow` sends it and names the steps in `Tidegate-Partial`, `refuse`
+             *     answers 502. Default: `allow`; what a step's own `on_error` says comes first.
+             */
+            partial?: components["schemas"]["Partial"];
+            /**
+             * Format: duration
+             * @description How long all of it may take, from the head of the request to the head of the answer. No step runs longer than what is left of
+             *     it. Default: `30s`.
+             * @example 30s
+             */
+            timeout?: string;
+            /** @description Whether identical calls that are under way at the same time are made once. Absent: each is made. */
+            coalesce?: components["schemas"]["Coalesce"];
+        };
+        /** @description What is made of the steps. */
+        ComposedAnswer: {
+            /** @description A template for the status, such as `200` or `${steps.user.status}`. Default: 200. */
+            status?: string;
+            /** @description Templates for headers, by name. One that is empty is left out. */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * @description A jq program that makes the body. `.` holds the bodies of the steps by name; it sees `$request`, `$captures`, `$principal`, and `$steps` with
+             *     `status`, `error` and `body` of each. Absent: the bodies by name.
+             */
+            body?: string;
+            /** @description Default: `application/json`. */
+            content_type?: string;
+        };
         /** @description A calling application. */
         Consumer: {
             /**
@@ -1168,6 +1217,15 @@ export interface components {
         };
         /** @description How a credential is presented. */
         CredentialKind: "api-key" | "basic";
+        /** @description Which answers of a step are taken. */
+        Expect: {
+            /** @description Any of these. Default: `200-299`. */
+            status?: string[];
+            /** @description Of which form its body is. Default: `json`. */
+            content?: components["schemas"]["ExpectedContent"];
+        };
+        /** @description Of which form a body is. */
+        ExpectedContent: "json" | "text";
         /** @description One thing that is wrong. */
         FieldProblem: {
             /** @description Where in the document (RFC 6901); empty for the whole. */
@@ -1470,6 +1528,10 @@ export interface components {
         NodeState: "current" | "behind" | "rejected" | "silent";
         /** @description What a request meets when a policy could not decide. */
         OnError: "deny" | "skip";
+        /** @description What becomes of the answer if a step fails. */
+        OnStepError: "fail" | "omit" | {
+            default: unknown;
+        };
         /** @description What was done to a resource. */
         Op: "create" | "update" | "delete";
         /** @description Who uses the admin API. */
@@ -1567,6 +1629,8 @@ export interface components {
              */
             readonly updated_at?: string;
         };
+        /** @description Whether an answer goes out that lacks a step. */
+        Partial: "allow" | "refuse";
         /** @description A path to match. */
         PathMatch: string | components["schemas"]["PathRule"];
         /** @description How a path is compared. */
@@ -1798,6 +1862,26 @@ export interface components {
         RedirectQuery: "keep" | "drop";
         /** @description The scheme of a redirect. */
         RedirectScheme: "http" | "https";
+        /** @description Further attempts of a call. A step with a method that is not idempotent is not repeated, unless `any_method` says so. */
+        Retry: {
+            /**
+             * Format: uint8
+             * @description How often it is tried in all.
+             */
+            attempts: number;
+            /** @description After what. Default: `connect`, `timeout` and `5xx`. */
+            on?: components["schemas"]["RetryOn"][];
+            /**
+             * Format: duration
+             * @description How long is waited before a further attempt; doubled each time. Default: `50ms`.
+             * @example 30s
+             */
+            backoff?: string;
+            /** @description Whether a step with a method like POST is repeated, which may then happen twice. Default: false. */
+            any_method?: boolean;
+        };
+        /** @description What a call is repeated after. */
+        RetryOn: "connect" | "timeout" | "5xx";
         /** @description What one revision changed. */
         Revision: {
             /** Format: uint64 */
@@ -1929,11 +2013,13 @@ export interface components {
             name: string;
             /**
              * Format: reference
-             * @description The service that answers. Either this or `redirect`.
+             * @description The service that answers. Either this, `redirect` or `compose`.
              */
             service?: string;
-            /** @description Where callers are sent instead. Either this or `service`. The route's policies act before it. */
+            /** @description Where callers are sent instead. Either this, `service` or `compose`. The route's policies act before it. */
             redirect?: components["schemas"]["Redirect"];
+            /** @description Calls to several services that make one answer. Either this, `service` or `redirect`. */
+            compose?: components["schemas"]["Compose"];
             /** @description Which requests it takes. Absent: all of them. */
             match?: components["schemas"]["Match"];
             /** @description Whether the prefix that matched is taken off before the path goes upstream. Default: false. */
@@ -1975,11 +2061,13 @@ export interface components {
             name?: string;
             /**
              * Format: reference
-             * @description The service that answers. Either this or `redirect`.
+             * @description The service that answers. Either this, `redirect` or `compose`.
              */
             service?: string;
-            /** @description Where callers are sent instead. Either this or `service`. The route's policies act before it. */
+            /** @description Where callers are sent instead. Either this, `service` or `compose`. The route's policies act before it. */
             redirect?: components["schemas"]["Redirect"];
+            /** @description Calls to several services that make one answer. Either this, `service` or `redirect`. */
+            compose?: components["schemas"]["Compose"];
             /** @description Which requests it takes. Absent: all of them. */
             match?: components["schemas"]["Match"];
             /** @description Whether the prefix that matched is taken off before the path goes upstream. Default: false. */
@@ -2185,6 +2273,73 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
+        };
+        /** @description One call. */
+        Step: {
+            /**
+             * Format: reference
+             * @description The service that is called.
+             */
+            service: string;
+            /**
+             * Format: method
+             * @description Default: `GET`.
+             * @example GET
+             */
+            method?: string;
+            /**
+             * @description A template for the path; it stands behind the service's own. What is put in is percent-encoded; where it is empty or would make another
+             *     path of it, the step fails. Default: `/`.
+             */
+            path?: string;
+            /** @description Templates for the parameters of the query, by name. One that is empty is left out. */
+            query?: {
+                [key: string]: string;
+            };
+            /** @description Templates for headers, by name. One that is empty is left out. */
+            headers?: {
+                [key: string]: string;
+            };
+            /** @description Headers of the request that go along, beside `Accept-Language`. */
+            forward?: string[];
+            /** @description The body that is sent. Absent: none. */
+            body?: components["schemas"]["StepBody"];
+            /**
+             * Format: duration
+             * @description How long one attempt may take, to the last byte of its answer. Default: what is left of the route's.
+             * @example 30s
+             */
+            timeout?: string;
+            /** @description Whether the step is told until when its answer is of use, as `X-Request-Deadline` in milliseconds since 1970. Default: false. */
+            tell_deadline?: boolean;
+            /** @description Further attempts. Absent: none. */
+            retry?: components["schemas"]["Retry"];
+            /**
+             * @description What becomes of the answer if the step fails: `fail` fails it, `omit` leaves the step out, `{"default": ...}` puts this in its place.
+             *     Default: `fail`.
+             */
+            on_error?: components["schemas"]["OnStepError"];
+            /** @description Which answers are taken; any other fails the step. */
+            expect?: components["schemas"]["Expect"];
+            /**
+             * Format: byte-size
+             * @description The largest body of an answer. Default: `1MiB`.
+             * @example 1MiB
+             */
+            max_body?: string;
+            /** @description A condition in CEL: where it does not hold, the step is left out, and that is no failure. */
+            when?: string;
+            /** @description Steps that must have ended before, beside those that it names. */
+            after?: string[];
+        };
+        /** @description The body of a call. Either `jq` or `template`. */
+        StepBody: {
+            /** @description A jq program that makes it. It sees `$request`, `$captures`, `$principal` and `$steps`; `.` holds the bodies of the steps that it names. */
+            jq?: string;
+            /** @description A template that makes it. What is put in is escaped as the content type asks for. */
+            template?: string;
+            /** @description Default: `application/json`. */
+            content_type?: string;
         };
         /** @description One address of an upstream. */
         Target: {

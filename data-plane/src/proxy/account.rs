@@ -1,11 +1,14 @@
 //! What is told of a request at its end, however it ended: counted, and written to the access log.
 
+use std::rc::Rc;
+
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 use tidegate_policy::{Blame, CacheOutcome, RefusedBy, Reply};
 use tidegate_snapshot::Revisions;
 use tokio::time::Instant;
 
+use super::compose::Done;
 use super::visit::Visit;
 use crate::exchange::watch::Cut;
 use crate::telemetry::access_log::{Record, Routed, Tap};
@@ -27,6 +30,8 @@ pub(super) struct Account {
     response_bytes: u64,
     /// Nobody asked for it: the gateway fetches what it keeps.
     pub(super) is_background: bool,
+    /// What came of a composition.
+    done: Option<Rc<Done>>,
 }
 
 impl Account {
@@ -42,7 +47,18 @@ impl Account {
             complete: false,
             response_bytes: 0,
             is_background: false,
+            done: None,
         }
+    }
+
+    /// When the request came.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// The answer was composed, or could not be.
+    pub(super) fn composed(&mut self, done: Rc<Done>) {
+        self.done = Some(done);
     }
 
     /// The configuration was taken; `path` where it will be told.
@@ -144,6 +160,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
     let consumer = cx.and_then(|cx| cx.principal.consumer());
     let raw = seen.and_then(|seen| seen.target.as_ref());
     let now = visit.worker.ports().clock.now().millis();
+    let steps = account.done.as_ref().map(|done| done.line());
     log.tell(&Record {
         at_ms: now - i64::try_from(ended.took / 1_000).unwrap_or(0),
         request_id: &visit.id,
@@ -173,6 +190,7 @@ fn tell(log: &Tap, visit: &Visit, ended: Ended) {
         cache: cx.and_then(|cx| cx.cached).map(CacheOutcome::as_str),
         limit: cx.and_then(|cx| cx.limited).map(|limited| LIMIT_OUTCOMES[limited as usize]),
         quotas: cx.map_or(&[], |cx| &cx.quotas),
+        steps: steps.as_deref(),
         target: target.as_ref().map(|target| target.address()),
         tries,
         duration_us: ended.took,

@@ -104,6 +104,10 @@ errors! {
     UpstreamTimeoutIdle: GATEWAY_TIMEOUT, "upstream_timeout_idle", Upstream;
     /// The whole exchange took too long.
     UpstreamTimeoutRequest: GATEWAY_TIMEOUT, "upstream_timeout_request", Upstream;
+    /// A step of a composed answer failed that it can't do without; 504 where it was too late. `step` and `outcome` say which, and why.
+    StepFailed(Box<str>, &'static str): BAD_GATEWAY, "step_failed", Upstream;
+    /// The steps of a composed answer went well, and no answer could be made of what they brought.
+    CompositionFailed(Box<str>): BAD_GATEWAY, "composition_failed", Upstream;
 }
 
 impl GatewayError {
@@ -170,6 +174,8 @@ impl GatewayError {
             E::PathRefused(why) => return Cow::Owned(why.to_string()),
             E::BodyTooLarge(max) => return Cow::Owned(format!("the body is larger than {max} bytes")),
             E::UpstreamTooLarge(max) => return Cow::Owned(format!("the answer is larger than {max} bytes")),
+            E::StepFailed(step, why) => return Cow::Owned(format!("step `{step}` failed: {why}")),
+            E::CompositionFailed(why) => return Cow::Owned(format!("no answer could be composed: {why}")),
             E::RouteBroken(why) => return Cow::Owned(format!("the route is closed: {why}")),
         }
         .into()

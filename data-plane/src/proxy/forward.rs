@@ -83,7 +83,7 @@ fn frame(headers: &mut HeaderMap, body: &RequestBody) {
 }
 
 /// Tells the API who is calling. What a caller sent under these names is gone: the gate saw to it.
-fn tell_principal(headers: &mut HeaderMap, principal: &Principal) {
+pub(super) fn tell_principal(headers: &mut HeaderMap, principal: &Principal) {
     if let Some(consumer) = principal.consumer() {
         headers.insert(CONSUMER_ID.clone(), consumer.id_header.clone());
         headers.insert(CONSUMER_NAME.clone(), consumer.name_header.clone());

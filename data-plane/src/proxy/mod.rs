@@ -5,6 +5,7 @@
 
 mod account;
 mod body;
+mod compose;
 mod error;
 mod forward;
 mod policed;
@@ -14,6 +15,7 @@ mod reply;
 mod rewrite;
 mod visit;
 
+pub(crate) use compose::Coalescing;
 pub use error::GatewayError;
 
 use std::rc::Rc;
@@ -37,7 +39,8 @@ pub(crate) async fn handle(worker: &Rc<Worker>, arrived: Arrived) -> Answer {
         Err(refused) => Err(refused.into()),
     };
     match outcome {
-        Ok(forwarded) => visit.upstream_answered(forwarded).await,
+        Ok(Passed::Forwarded(forwarded)) => visit.upstream_answered(forwarded).await,
+        Ok(Passed::Composed(head, all)) => visit.composed(head, all).await,
         Err(reply) => visit.gateway_replies(*reply).await,
     }
 }
@@ -53,8 +56,14 @@ pub(crate) fn refuse(worker: &Worker, error: GatewayError) -> (ResponseHead, Byt
     (head, body)
 }
 
-/// Leads a request to its upstream, or says where else to go.
-async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Forwarded, Box<Reply>> {
+/// Who answered.
+enum Passed {
+    Forwarded(Forwarded),
+    Composed(ResponseHead, Bytes),
+}
+
+/// Leads a request to its upstream or to several, or says where else to go.
+async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Result<Passed, Box<Reply>> {
     visit.join_trace(&mut head);
     let mut place = visit.find_route(&head)?;
     visit.policies_see_request(&mut place, &mut head).await?;
@@ -65,13 +74,18 @@ async fn pass(visit: &mut Visit, mut head: RequestHead, body: RequestBody) -> Re
     let service = match &place.route.compiled.action {
         Action::Forward(service) => service,
         Action::Redirect(redirect) => return Err(redirect::reply(redirect, &place, &head)),
+        Action::Compose(composition) => {
+            // boxed: it is larger than forwarding, and need not weigh on each connection of a caller
+            let (head, all) = Box::pin(compose::answer(visit, &place, composition, head, body)).await?;
+            return Ok(Passed::Composed(head, all));
+        }
         Action::Closed(why) => return Err(GatewayError::RouteBroken(why.clone()).into()),
     };
     let body = body::towards_upstream(visit, &place, &mut head, body).await?;
     forward::prepare(visit, &place, service, &mut head, &body)?;
     let way = visit.way(&place, service);
     match upstream::send(&way, &mut Some((head, body))).await {
-        Ok(forwarded) => Ok(forwarded),
+        Ok(forwarded) => Ok(Passed::Forwarded(forwarded)),
         Err(error) => Err(visit.refusal_of_body().unwrap_or_else(|| error.into())),
     }
 }

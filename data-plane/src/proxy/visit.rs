@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use tidegate_model::PathRefused;
 use tidegate_policy::{BodyNeed, Captures, End, Origin, Reply, RequestHead, RequestId, ResponseHead, Seen};
-use tidegate_snapshot::{CompiledService, Lookup, Requested, Revisions};
+use tidegate_snapshot::{Action, CompiledService, Lookup, Requested, Revisions};
 use tokio::time::Instant;
 
 use super::account::Account;
@@ -149,7 +149,8 @@ impl Visit {
             (0, Some(own)) => self.exchange().bound(own),
             (set, own) => self.exchange().bound(own.map_or(set, |own| own.min(set))),
         }
-        if !compiled.chain.is_empty() {
+        // templates of a composition look at the same as policies do
+        if !compiled.chain.is_empty() || matches!(compiled.action, Action::Compose(_)) {
             let asks = (self.id.clone(), &self.caller);
             let seen = Seen {
                 has_body: !self.exchange().request_done.get() || self.asks.upgrade.is_some(),
@@ -242,6 +243,24 @@ impl Visit {
             Err(error) => error.into(),
         };
         self.whole_reply(*refused)
+    }
+
+    /// An answer was composed: the policies see it as that of an upstream.
+    pub(super) async fn composed(mut self, mut head: ResponseHead, mut all: bytes::Bytes) -> Answer {
+        self.underway.exchange().enter(Phase::Gateway, 0);
+        let bodiless = self.is_bodiless(&head);
+        if let Some(policed) = &mut self.policed {
+            let seen = match policed.on_response(&mut head).await {
+                Ok(()) if !bodiless && policed.needs().response_body != BodyNeed::None => {
+                    policed.sees_whole(&mut all, &mut head).await
+                }
+                seen => seen,
+            };
+            if let Err(reply) = seen {
+                return self.whole_reply(*reply);
+            }
+        }
+        self.finish(head, |_, ending| ResponseBody::whole(all, ending), None)
     }
 
     /// The gateway replies itself: the policies see that too.

@@ -55,6 +55,16 @@ families! {
         /// From the head of a request to the head of the target's answer: policies, connecting and further tries are in it.
         SERVICE_FIRST_BYTE = Histogram "tidegate_service_first_byte_seconds" ["service"];
     }
+    "Composed answers" {
+        /// Requests whose answer was composed: `whole`, `partial` where it lacks a step, or `failed`.
+        COMPOSED = Counter "tidegate_composed_total" ["outcome"];
+        /// Steps of composed answers, by what came of them: `answered`, `skipped`, or why they failed (see docs/guide/aggregation.md).
+        COMPOSED_STEPS = Counter "tidegate_composed_steps_total" ["outcome"];
+        /// Further attempts of steps.
+        COMPOSED_RETRIES = Counter "tidegate_composed_step_retries_total" [];
+        /// Requests that shared the composed answer of an identical one under way.
+        COALESCED = Counter "tidegate_composed_coalesced_total" [];
+    }
     "Upstreams" {
         /// Requests tried at a target. `upstream` is the name of the upstream, or of the service that has a `url` of its own.
         TARGET_ATTEMPTS = Counter "tidegate_target_attempts_total" ["upstream", "target"];

@@ -27,6 +27,14 @@ pub struct Cells {
     pub cache_refreshes: Count,
     /// Those that were not, as too many were under way.
     pub cache_refreshes_crowded: Count,
+    /// Composed answers: whole, partial, failed.
+    pub composed: Tally<&'static str, 8>,
+    /// Steps of them, by what came of them.
+    pub composed_steps: Tally<&'static str, 24>,
+    /// Further attempts of steps.
+    pub composed_retries: Count,
+    /// Requests that shared the composed answer of another.
+    pub coalesced: Count,
     /// Replies that were cut before their end.
     pub cut: Count,
     /// The same, and requests that got no reply, by why.

@@ -53,6 +53,10 @@ pub(crate) fn workers(out: &mut Exposition, workers: &[Arc<Cells>], ledger: &mut
     words(out, &metric::UNFINISHED, tally(workers.iter().flat_map(|cells| cells.unfinished.each())));
     words(out, &metric::REFUSALS, tally(workers.iter().flat_map(|cells| cells.refusals.each())));
     words(out, &metric::SHADOWED, tally(workers.iter().flat_map(|cells| cells.shadowed.each())));
+    words(out, &metric::COMPOSED, tally(workers.iter().flat_map(|cells| cells.composed.each())));
+    words(out, &metric::COMPOSED_STEPS, tally(workers.iter().flat_map(|cells| cells.composed_steps.each())));
+    out.single(&metric::COMPOSED_RETRIES, sum(|cells| cells.composed_retries.get()));
+    out.single(&metric::COALESCED, sum(|cells| cells.coalesced.get()));
     let mut limited = out.family(&metric::LIMITED);
     for (outcome, name) in LIMIT_OUTCOMES.into_iter().enumerate() {
         limited.sample(&[name], workers.iter().map(|cells| cells.limited[outcome].get()).sum());

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on says where it stopped")]
 
 mod access;
+mod aggregation_page;
 mod bodies;
 mod cache;
+mod composing;
 mod conditions;
 mod content_pages;
 mod credentials;

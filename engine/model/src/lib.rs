@@ -48,9 +48,11 @@ pub use resource::{
     AsSpec, Document, Pointed, Resource, Spec, document_schema, visit_document_references, visit_document_secrets,
 };
 pub use route::{
-    CapturePath, HeaderMatch, HeaderName, HostPort, InvalidCapturePath, InvalidHeaderName, InvalidHostPort,
-    InvalidPattern, InvalidTemplate, Match, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch,
-    Redirect, RedirectQuery, RedirectScheme, RedirectStatus, Rewrite, Route, Segment, Test,
+    CapturePath, Coalesce, Compose, ComposedAnswer, Expect, ExpectedContent, HeaderMatch, HeaderName, HostPort,
+    InvalidCapturePath, InvalidHeaderName, InvalidHostPort, InvalidPattern, InvalidStatusRange, InvalidTemplate, Match,
+    OnStepError, Partial, PathMatch, PathRule, PathTemplate, Paths, Pattern, Piece, QueryMatch, Redirect,
+    RedirectQuery, RedirectScheme, RedirectStatus, Retry, RetryOn, Rewrite, Route, Segment, StatusRange, Step,
+    StepBody, Test,
 };
 pub use scalar::{
     Authority, ByteSize, HostPattern, HttpUrl, Instant, InvalidAuthority, InvalidByteSize, InvalidHostPattern,

@@ -31,6 +31,7 @@ pub(crate) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "capture-path" => of::<crate::CapturePath>(text),
         "reference" => of::<crate::Reference>(text),
         "network" => of::<crate::Network>(text),
+        "status-range" => of::<crate::StatusRange>(text),
         "sha256" => of::<crate::Sha256>(text),
         "password-hash" => of::<crate::PasswordHash>(text),
         "secret" => of::<crate::Secret>(text),

@@ -26,8 +26,6 @@ pub struct RequestContext {
     pub request_id: RequestId,
     /// Whom the request came from, as far as proxies in front are trusted.
     pub client: IpAddr,
-    /// Whether the caller spoke TLS, to us or to a trusted proxy in front.
-    pub over_tls: bool,
     /// Where it goes.
     pub route: RouteFacts,
     /// What the route captured of the path.
@@ -89,6 +87,32 @@ impl CacheOutcome {
     /// As metrics and the access log call it.
     pub const fn as_str(self) -> &'static str {
         Self::NAMES[self as usize]
+    }
+}
+
+impl RequestContext {
+    /// What expressions look at, apart from the request's own way: a call that is made for it may outlive it.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        RequestContext {
+            ports: self.ports.clone(),
+            directory: self.directory.clone(),
+            request_id: self.request_id.clone(),
+            client: self.client,
+            route: self.route,
+            captures: self.captures.clone(),
+            principal: self.principal.clone(),
+            quotas: Quotas::new(),
+            limited: None,
+            shadowed: ShadowLog::default(),
+            kept_request: None,
+            kept: Kept::default(),
+            seen: self.seen,
+            notes: Notes::default(),
+            cached: None,
+            instead: None,
+            refresh: None,
+        }
     }
 }
 

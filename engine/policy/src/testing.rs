@@ -242,7 +242,6 @@ impl Bench {
             directory: Rc::new(MapDirectory::default()),
             request_id: RequestId::new(0, 1),
             client: [127, 0, 0, 1].into(),
-            over_tls: false,
             route: RouteFacts { route: id(2), service: Some(id(3)) },
             captures: Captures::default(),
             principal: Principal::default(),

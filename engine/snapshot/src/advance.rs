@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidegate_model::{
-    Change, Class, Delta, GatewayConfig, Id, Kind, Policy, Problem, Problems, Reference, Resource, Route, Scope,
-    Service, Spec,
+    Change, Class, Compose, Delta, GatewayConfig, Id, Kind, Policy, Problem, Problems, Reference, Resource, Route,
+    Scope, Service, Spec,
 };
 use tidegate_policy::{Chain, RouteFacts};
 
 use crate::attachments::{Place, attach, attach_closed};
 use crate::compiled::{compile_service, of, readable_match, route_of};
+use crate::compose::Composition;
 use crate::rewrite::CompiledRedirect;
 use crate::{Action, CompiledRoute, Snapshot};
 
@@ -197,20 +198,53 @@ impl Step<'_> {
         }
     }
 
+    /// `Err` is the route as it is served in the place of one that can't be built, if at all.
+    fn composition(
+        &mut self,
+        resource: &Resource,
+        route: &Route,
+        compose: &Compose,
+    ) -> Result<Composition, Option<Box<CompiledRoute>>> {
+        for (name, step) in &compose.steps {
+            if step.service.id().and_then(|id| self.next.services.get(&id)).is_none() {
+                return Err(self
+                    .without_service(resource, route, &step.service, &format!("compose/steps/{name}/service"))
+                    .map(Box::new));
+            }
+        }
+        Composition::compile(compose, &self.next.services).map_err(|problems| {
+            self.problems.extend(problems.into_iter().map(|problem| of(problem, resource)));
+            self.closed(resource, route, "its composition can't be built on this node").map(Box::new)
+        })
+    }
+
+    /// A route that can't be built: closed, where what can be built serves.
+    fn closed(&self, resource: &Resource, route: &Route, why: &str) -> Option<CompiledRoute> {
+        let priority = route.priority.unwrap_or(0);
+        (self.mode == Mode::CloseWhatFails)
+            .then(|| CompiledRoute::closed(resource.id, &resource.label(), &route.matches, priority, why))
+    }
+
     fn route(&mut self, resource: &Resource, chains: &mut HashMap<Option<Id>, Arc<Chain>>) -> Option<CompiledRoute> {
         let route = route_of(resource)?;
         let action = match (&route.service, &route.redirect) {
             (Some(reference), _) => match reference.id().and_then(|id| self.next.services.get(&id)) {
                 Some(service) => Action::Forward(service.clone()),
-                None => return self.without_service(resource, route, reference),
+                None => return self.without_service(resource, route, reference, "service"),
             },
             (None, Some(redirect)) => Action::Redirect(CompiledRedirect::new(redirect)),
-            // a document is read only if it has one of them
-            (None, None) => Action::Closed("it leads nowhere".into()),
+            (None, None) => match &route.compose {
+                Some(compose) => match self.composition(resource, route, compose) {
+                    Ok(composition) => Action::Compose(composition),
+                    Err(closed) => return closed.map(|route| *route),
+                },
+                // a document is read only if it has one of them
+                None => Action::Closed("it leads nowhere".into()),
+            },
         };
         let service = match &action {
             Action::Forward(service) => Some(service.id),
-            Action::Redirect(_) | Action::Closed(_) => None,
+            Action::Redirect(_) | Action::Compose(_) | Action::Closed(_) => None,
         };
         let facts = RouteFacts { route: resource.id, service };
         let build = || Arc::new(Chain::new(self.next.attachments.of_route(facts)));
@@ -222,18 +256,25 @@ impl Step<'_> {
         Some(CompiledRoute::new(resource, route, facts, action, chain))
     }
 
-    /// A route whose service is not there.
-    fn without_service(&mut self, resource: &Resource, route: &Route, service: &Reference) -> Option<CompiledRoute> {
+    /// A route of which a service is not there.
+    fn without_service(
+        &mut self,
+        resource: &Resource,
+        route: &Route,
+        service: &Reference,
+        at: &str,
+    ) -> Option<CompiledRoute> {
         // a strict step has told by now what is wrong with the service
         if self.mode == Mode::Strict {
             return None;
         }
         let mut problems = Problems::new();
-        problems.add_at("service", "not_found", format!("service `{service}` is not there or can't be built"));
-        self.problems.extend(problems.into_vec().into_iter().map(|problem| of(problem, resource)));
-        let why = "its service can't be built on this node";
-        let priority = route.priority.unwrap_or(0);
-        Some(CompiledRoute::closed(resource.id, &resource.label(), &route.matches, priority, why))
+        problems.add("not_found", format!("service `{service}` is not there or can't be built"));
+        for mut problem in problems.into_vec() {
+            problem.pointer = format!("/{at}");
+            self.problems.push(of(problem, resource));
+        }
+        self.closed(resource, route, "its service can't be built on this node")
     }
 
     fn unreadable_route(&self, id: Id) -> Option<CompiledRoute> {

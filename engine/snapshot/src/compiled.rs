@@ -10,6 +10,7 @@ use tidegate_model::{
 };
 use tidegate_policy::{Chain, RouteFacts};
 
+use crate::compose::Composition;
 use crate::path::CompiledPath;
 use crate::predicates::Predicates;
 use crate::rewrite::{CompiledRedirect, CompiledRewrite};
@@ -95,6 +96,8 @@ pub enum Action {
     Forward(Arc<CompiledService>),
     /// The caller is sent elsewhere.
     Redirect(CompiledRedirect),
+    /// The gateway calls several services and makes one answer.
+    Compose(Composition),
     /// It is answered with 503: the route could not be built, for this reason.
     Closed(Box<str>),
 }
@@ -147,7 +150,7 @@ impl CompiledRoute {
     pub fn service(&self) -> Option<&Arc<CompiledService>> {
         match &self.action {
             Action::Forward(service) => Some(service),
-            Action::Redirect(_) | Action::Closed(_) => None,
+            Action::Redirect(_) | Action::Compose(_) | Action::Closed(_) => None,
         }
     }
 

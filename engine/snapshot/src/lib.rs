@@ -12,6 +12,7 @@
 mod advance;
 mod attachments;
 mod compiled;
+pub mod compose;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod identity;
@@ -27,6 +28,7 @@ mod tests;
 pub use advance::advance;
 pub use attachments::{OverlayMap, specificity};
 pub use compiled::{Action, CompiledRoute, CompiledService, CompiledTarget, CompiledUpstream, HostHeader};
+pub use compose::Composition;
 pub use identity::Identity;
 pub use live::Live;
 pub use rewrite::{CompiledRedirect, CompiledRewrite, NoLocation, PathWriter};

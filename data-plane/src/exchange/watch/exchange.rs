@@ -258,12 +258,24 @@ impl Exchange {
 pub(crate) struct Underway {
     exchange: Rc<Exchange>,
     key: usize,
+    /// It is the caller's, and no call that is made for one.
+    is_callers: bool,
 }
 
 impl Underway {
     /// An exchange begins on a connection; it runs in this task.
     pub(crate) fn begin(connection: &Rc<Connection>, task: Rc<Task>) -> Self {
         connection.begins();
+        Self::watched(connection, task, true)
+    }
+
+    /// A call that is made for an exchange: it has time-outs of its own, and runs in this task. The connection of the caller has no
+    /// part in it.
+    pub(crate) fn within(exchange: &Exchange, task: Rc<Task>) -> Self {
+        Self::watched(&exchange.connection, task, false)
+    }
+
+    fn watched(connection: &Rc<Connection>, task: Rc<Task>, is_callers: bool) -> Self {
         let exchange = Rc::new(Exchange {
             connection: connection.clone(),
             task,
@@ -283,7 +295,7 @@ impl Underway {
             facts: Facts::default(),
         });
         let key = connection.watch.exchanges.borrow_mut().insert(exchange.clone());
-        Underway { exchange, key }
+        Underway { exchange, key, is_callers }
     }
 
     /// The exchange.
@@ -297,6 +309,9 @@ impl Drop for Underway {
         let exchange = &self.exchange;
         let connection = &exchange.connection;
         connection.watch.exchanges.borrow_mut().remove(self.key);
+        if !self.is_callers {
+            return;
+        }
         connection.ended(exchange.delivered.get(), connection.watch.now().saturating_sub(exchange.began));
     }
 }

@@ -82,6 +82,8 @@ fields! {
     Limit: "limit", "text", "if there were any";
     /// What is left of each limit: an object by the limit's name.
     LimitLeft: "limit_left", "object", "if there were any";
+    /// The steps of a composed answer, each with its status, or with why it has none, and with how long it took in milliseconds: `user=200:12, orders=timeout:300`.
+    Steps: "steps", "text", "if the answer was composed";
     /// The address of the target that was tried last.
     Target: "target", "text", "if one was tried";
     /// How many targets were tried.

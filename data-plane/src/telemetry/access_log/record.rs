@@ -39,6 +39,8 @@ pub(crate) struct Record<'a> {
     pub(crate) cache: Option<&'static str>,
     pub(crate) limit: Option<&'static str>,
     pub(crate) quotas: &'a [Quota],
+    /// What came of each step of a composed answer.
+    pub(crate) steps: Option<&'a str>,
     pub(crate) target: Option<&'a Authority>,
     pub(crate) tries: u32,
     pub(crate) duration_us: u64,
@@ -145,6 +147,9 @@ impl Record<'_> {
         }
         if !self.quotas.is_empty() {
             line.numbers(Field::LimitLeft, self.quotas.iter().map(|quota| (&*quota.limit.name, quota.left)));
+        }
+        if let Some(steps) = self.steps {
+            line.text(Field::Steps, steps);
         }
         if let Some(target) = self.target {
             line.plain(Field::Target, target);

@@ -1,5 +1,6 @@
 //! A match that leads to a service, or elsewhere.
 
+mod compose;
 mod matching;
 mod names;
 mod pattern;
@@ -7,6 +8,10 @@ mod redirect;
 mod rewrite;
 mod template;
 
+pub use compose::{
+    Coalesce, Compose, ComposedAnswer, Expect, ExpectedContent, InvalidStatusRange, OnStepError, Partial, Retry,
+    RetryOn, StatusRange, Step, StepBody,
+};
 pub use matching::{HeaderMatch, Match, PathMatch, PathRule, Paths, QueryMatch, Test};
 pub use names::{HeaderName, HostPort, InvalidHeaderName, InvalidHostPort};
 pub use pattern::{InvalidPattern, Pattern};
@@ -23,14 +28,17 @@ use crate::{Kind, Problems, Reference};
 /// A match that leads to a service, or elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("x-one-of" = ["service", "redirect"]))]
+#[schemars(extend("x-one-of" = ["service", "redirect", "compose"]))]
 pub struct Route {
-    /// The service that answers. Either this or `redirect`.
+    /// The service that answers. Either this, `redirect` or `compose`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Reference>,
-    /// Where callers are sent instead. Either this or `service`. The route's policies act before it.
+    /// Where callers are sent instead. Either this, `service` or `compose`. The route's policies act before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
+    /// Calls to several services that make one answer. Either this, `service` or `redirect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Box<Compose>>,
     /// Which requests it takes. Absent: all of them.
     #[serde(rename = "match", default, skip_serializing_if = "Match::is_any")]
     pub matches: Match,
@@ -74,6 +82,17 @@ impl Document for Route {
         if self.strip_prefix == Some(true) && self.redirect.is_some() {
             problems.add_at("strip_prefix", "conflict", "a redirect has a `path` of its own");
         }
+        if self.strip_prefix == Some(true) && self.compose.is_some() {
+            problems.add_at("strip_prefix", "conflict", "each step of a composition has a `path` of its own");
+        }
+        if let Some(compose) = &self.compose {
+            problems.within("compose", |p| {
+                compose.check(p);
+                if let Some(answer) = &compose.answer {
+                    p.within("answer", |p| answer.check(p));
+                }
+            });
+        }
         if let Some(rewrite) = &self.rewrite {
             problems.within("rewrite", |p| self.check_rewrite(rewrite, p));
         }
@@ -88,7 +107,13 @@ impl Document for Route {
     }
 
     fn references(&self) -> Pointed<'_> {
-        self.service.iter().map(|service| ("/service".into(), Kind::Service, service)).collect()
+        let own = self.service.iter().map(|service| ("/service".into(), Kind::Service, service));
+        let steps = self.compose.iter().flat_map(|compose| &compose.steps);
+        let steps = steps.map(|(name, step)| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            (format!("/compose/steps/{name}/service"), Kind::Service, &step.service)
+        });
+        own.chain(steps).collect()
     }
 }
 
@@ -96,6 +121,10 @@ impl Route {
     fn check_rewrite(&self, rewrite: &Rewrite, problems: &mut Problems) {
         if self.redirect.is_some() {
             problems.add("conflict", "nothing goes upstream from a redirect; it has a `path` and a `host` of its own");
+            return;
+        }
+        if self.compose.is_some() {
+            problems.add("conflict", "each step of a composition has a `path` of its own");
             return;
         }
         if rewrite.path.is_none() && rewrite.host.is_none() {

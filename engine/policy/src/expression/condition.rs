@@ -43,6 +43,10 @@ impl Condition {
     pub fn text(&self) -> &str {
         &self.0.text
     }
+
+    pub(super) fn expression(&self) -> &Expression {
+        &self.0
+    }
 }
 
 impl Expression {

@@ -201,7 +201,7 @@ fn id<'b, 'v>(id: Id) -> CowVal<'b, 'v> {
 }
 
 /// Takes percent-encoding off, and where it is a form's, `+` for a space.
-pub(crate) fn decode(text: &str, form: bool) -> Cow<'_, str> {
+pub fn decode(text: &str, form: bool) -> Cow<'_, str> {
     if !text.bytes().any(|b| b == b'%' || (form && b == b'+')) {
         return Cow::Borrowed(text);
     }

@@ -13,14 +13,15 @@ mod condition;
 mod facts;
 mod functions;
 mod json;
+mod members;
 mod parse;
 mod template;
 #[cfg(test)]
 mod tests;
 
 pub use condition::Condition;
-pub use facts::Facts;
-pub(crate) use facts::decode;
+pub use facts::{Facts, decode};
+pub use members::Members;
 pub use parse::{DEPTH_MAX, NODES_MAX, SOURCE_BYTES_MAX};
 pub use template::Template;
 

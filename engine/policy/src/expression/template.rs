@@ -115,6 +115,13 @@ impl Template {
         Ok(())
     }
 
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Value(expression) => Some(expression),
+        })
+    }
+
     /// All of it, if it is the same for every request.
     pub fn constant(&self) -> Option<&str> {
         match &*self.parts {

@@ -43,7 +43,7 @@ impl Redirect {
 
 impl Policy for Redirect {
     fn on_request<'a>(&'a self, head: &'a mut RequestHead, cx: &'a mut RequestContext) -> Answer<'a> {
-        if cx.over_tls && matches!(self.to, To::Https) {
+        if cx.seen.is_secure && matches!(self.to, To::Https) {
             return Answer::CONTINUE;
         }
         match self.location(head, cx) {

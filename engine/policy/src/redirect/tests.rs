@@ -94,7 +94,7 @@ fn any_host_has_to_be_told() {
 #[test]
 fn who_came_by_https_is_not_sent_there() {
     let mut bench = bench(&json!({ "https": true }), "/a");
-    bench.cx.over_tls = true;
+    bench.cx.seen.is_secure = true;
     assert!(bench.request().is_ok());
 }
 

@@ -35,7 +35,7 @@ impl Policy for Headers {
             self.put(&mut head.headers, name, value);
         }
         let strict = match self.hsts_when {
-            When::Https => cx.over_tls,
+            When::Https => cx.seen.is_secure,
             When::Always => true,
             When::Never => false,
         };

@@ -8,7 +8,7 @@ use crate::{Origin, ResponseHead};
 /// The headers of a reply, in the order of their names.
 fn reply(config: &Value, over_tls: bool, origin: Origin, own: &[(&'static str, &'static str)]) -> Vec<String> {
     let mut bench = Bench::new("security-headers", config.clone());
-    bench.cx.over_tls = over_tls;
+    bench.cx.seen.is_secure = over_tls;
     bench.request().expect("it lets everything pass");
     let headers =
         own.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();

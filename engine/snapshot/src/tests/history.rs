@@ -69,10 +69,15 @@ fn some_change() -> impl Strategy<Value = Change> {
     });
     let upstream = (0u16..3)
         .prop_map(|weight| put(Kind::Upstream, 40, json!({ "targets": [{ "address": "a:1", "weight": weight }] })));
-    let route = (10u128..18, 1u128..5, some_match(), -1i32..2).prop_map(|(n, to, matches, priority)| {
+    let route = (10u128..18, 1u128..8, some_match(), -1i32..2).prop_map(|(n, to, matches, priority)| {
         let mut document = json!({ "match": matches, "priority": priority });
         match to {
             4 => document["redirect"] = json!({ "path": "/elsewhere" }),
+            5.. => {
+                let path = "/x/${steps.a.body.id}";
+                let steps = json!({ "a": { "service": id(to - 4) }, "b": { "service": id(1), "path": path } });
+                document["compose"] = json!({ "steps": steps });
+            }
             _ => document["service"] = json!(id(to)),
         }
         put(Kind::Route, n, document)

@@ -15,26 +15,26 @@ mod preflights;
 mod rewriting;
 mod routing;
 
-fn id(n: u128) -> Id {
+pub(crate) fn id(n: u128) -> Id {
     Id::new(Uuid::from_u128(n))
 }
 
-fn put(kind: Kind, n: u128, document: Value) -> Change {
+pub(crate) fn put(kind: Kind, n: u128, document: Value) -> Change {
     let at = Instant::from_millis(0);
     let name = format!("{kind}-{n}").parse().ok();
     let state = State { name, revision: 1, created_at: at, updated_at: at, document: document.to_string().into() };
     Change { kind, id: id(n), after: Some(state) }
 }
 
-fn delete(kind: Kind, n: u128) -> Change {
+pub(crate) fn delete(kind: Kind, n: u128) -> Change {
     Change { kind, id: id(n), after: None }
 }
 
-fn delta(changes: Vec<Change>) -> Delta {
+pub(crate) fn delta(changes: Vec<Change>) -> Delta {
     Delta { class: None, from: 0, to: 1, changes }
 }
 
-fn service(n: u128) -> Change {
+pub(crate) fn service(n: u128) -> Change {
     put(Kind::Service, n, json!({ "url": format!("http://127.0.0.1:{}", 9000 + n) }))
 }
 
@@ -42,7 +42,7 @@ fn route(n: u128, to: u128, matches: Value) -> Change {
     put(Kind::Route, n, json!({ "service": id(to), "match": matches }))
 }
 
-fn snapshot(changes: Vec<Change>) -> Snapshot {
+pub(crate) fn snapshot(changes: Vec<Change>) -> Snapshot {
     advance(&Snapshot::empty(Registry::standard()), &delta(changes)).unwrap_or_else(|p| panic!("{p:#?}"))
 }
 

@@ -1,4 +1,4 @@
-import { NumberInput, Radio, Select, SimpleGrid, Stack, Switch, TextInput } from "@mantine/core";
+import { JsonInput, NumberInput, Radio, Select, SimpleGrid, Stack, Switch, TextInput } from "@mantine/core";
 import type { UseFormReturnType } from "@mantine/form";
 import { services } from "../nouns.ts";
 import { RefSelect } from "../RefSelect.tsx";
@@ -24,12 +24,27 @@ export function ActionFields({ form }: { form: Form }) {
       <Radio.Group label="Leads to" {...form.getInputProps("leadsTo")}>
         <Stack gap={8} mt={6}>
           <Radio value="service" label="A service: it answers" />
+          <Radio value="compose" label="Several services: the gateway makes one answer of theirs" />
           <Radio value="redirect" label="A redirect: callers are sent elsewhere" />
         </Stack>
       </Radio.Group>
-      {form.values.leadsTo === "service" ? (
+      {form.values.leadsTo === "service" && (
         <RefSelect noun={services} label="Service" required {...form.getInputProps("service")} />
-      ) : (
+      )}
+      {form.values.leadsTo === "compose" && (
+        <JsonInput
+          label="Composition"
+          description="Steps by name, each with a service, a path, and what becomes of the answer if it fails; and the answer that is made of them. See docs/guide/aggregation.md."
+          inputWrapperOrder={below}
+          autosize
+          minRows={8}
+          maxRows={30}
+          required
+          {...mono}
+          {...form.getInputProps("compose")}
+        />
+      )}
+      {form.values.leadsTo === "redirect" && (
         <>
           <SimpleGrid cols={{ base: 1, sm: 2 }}>
             <Select

@@ -5,7 +5,7 @@ import type { FormSpec } from "../FormPage.tsx";
 import { routes } from "../nouns.ts";
 import { ActionFields, RewriteFields } from "./action.tsx";
 import { PathRows, TestRows } from "./rows.tsx";
-import { document, type RouteValues, values } from "./values.ts";
+import { composeProblem, document, type RouteValues, values } from "./values.ts";
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -17,6 +17,7 @@ export const routeForm: FormSpec<Route, RouteWrite, RouteValues> = {
   places: {
     ...commonPlaces,
     "/service": "service",
+    "/compose": "compose",
     "/redirect": "redirect.path",
     "/redirect/status": "redirect.status",
     "/redirect/scheme": "redirect.scheme",
@@ -44,7 +45,8 @@ export const routeForm: FormSpec<Route, RouteWrite, RouteValues> = {
   },
   validate: {
     ...commonChecks,
-    service: (service, all) => (all.leadsTo === "redirect" || service ? null : "choose a service"),
+    service: (service, all) => (all.leadsTo !== "service" || service ? null : "choose a service"),
+    compose: (compose, all) => (all.leadsTo === "compose" ? composeProblem(compose) : null),
     paths: {
       path: (path, all, place) => {
         const how = all.paths[Number(place.split(".")[1])]?.how;

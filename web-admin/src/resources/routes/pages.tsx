@@ -51,7 +51,10 @@ export function RouteDetail() {
       facts={(route) => {
         const words = matchWords(route.match);
         return [
-          [route.redirect ? "Redirect" : "Service", <LeadsTo key="leads-to" route={route} />],
+          [
+            route.redirect ? "Redirect" : route.compose ? "Composes" : "Service",
+            <LeadsTo key="leads-to" route={route} />,
+          ],
           [
             "Hosts",
             words.hosts ? <Mono key="hosts">{words.hosts}</Mono> : <Nothing key="hosts">any</Nothing>,
@@ -102,6 +105,7 @@ function fact(title: string, text: string | undefined): [string, ReactNode][] {
 
 function LeadsTo({ route }: { route: Route }) {
   if (route.redirect) return <Mono>{redirectWords(route.redirect)}</Mono>;
+  if (route.compose) return <Mono>{Object.keys(route.compose.steps).join(", ")}</Mono>;
   if (!route.service) return <Nothing>nowhere</Nothing>;
   return (
     <Link className="link wrap" to="/services/$ref" params={{ ref: route.service }}>

@@ -5,7 +5,7 @@ import { compact, overlaid } from "../document.ts";
 import { type PathRow, pathDocument, pathRows, type TestRow, testDocument, testRows } from "./match.ts";
 
 export type RouteValues = Common & {
-  leadsTo: "service" | "redirect";
+  leadsTo: "service" | "redirect" | "compose";
   service: string;
   redirect: {
     status: string;
@@ -15,6 +15,8 @@ export type RouteValues = Common & {
     path: string;
     dropQuery: boolean;
   };
+  /** JSON, as it is written. */
+  compose: string;
   hosts: string[];
   paths: PathRow[];
   methods: string[];
@@ -27,11 +29,26 @@ export type RouteValues = Common & {
   priority: number | string;
 };
 
+/** What a new composition begins with. */
+const sample = { steps: { first: { service: "", path: "/" } } };
+
+/** Why a text is no composition; the gateway says more of what is in it. */
+export function composeProblem(text: string): string | null {
+  try {
+    const read: unknown = JSON.parse(text);
+    return read !== null && typeof read === "object" && !Array.isArray(read)
+      ? null
+      : "write an object with steps";
+  } catch (error) {
+    return error instanceof Error ? error.message : "this is no JSON";
+  }
+}
+
 export function values(base?: Route): RouteValues {
   const paths = pathRows(base?.match?.path);
   return {
     ...common(base),
-    leadsTo: base?.redirect ? "redirect" : "service",
+    leadsTo: base?.compose ? "compose" : base?.redirect ? "redirect" : "service",
     service: base?.service ?? "",
     redirect: {
       status: String(base?.redirect?.status ?? 302),
@@ -41,6 +58,7 @@ export function values(base?: Route): RouteValues {
       path: base?.redirect?.path ?? "",
       dropQuery: base?.redirect?.query === "drop",
     },
+    compose: JSON.stringify(base?.compose ?? sample, null, 2),
     hosts: base?.match?.hosts ?? [],
     paths: paths.length ? paths : [{ how: "prefix", path: "" }],
     methods: base?.match?.methods ?? [],
@@ -60,7 +78,8 @@ export function document(v: RouteValues, base?: Route): RouteWrite {
   return overlaid(base, {
     name: v.name,
     service: forwards ? v.service : undefined,
-    redirect: forwards ? undefined : redirectDocument(v, base),
+    redirect: v.leadsTo === "redirect" ? redirectDocument(v, base) : undefined,
+    compose: v.leadsTo === "compose" ? JSON.parse(v.compose) : undefined,
     match: {
       ...unknown,
       ...compact({
