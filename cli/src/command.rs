@@ -14,7 +14,7 @@ pub(crate) enum Chosen {
     /// Say something and end.
     Print(String),
     /// Ask a control plane.
-    Ask(client::Verb),
+    Ask(Box<client::Verb>),
 }
 
 /// Reads the command line. Ends the process for `--help` and for what clap itself refuses.
@@ -27,7 +27,9 @@ pub(crate) fn read() -> Result<Chosen, String> {
     match name {
         "version" => Ok(Chosen::Print(version())),
         "openapi" => Ok(Chosen::Print(tidegate_control_plane::app::openapi())),
-        _ => client::Verb::from_arg_matches(&matches).map(Chosen::Ask).map_err(|error| error.to_string()),
+        _ => client::Verb::from_arg_matches(&matches)
+            .map(|verb| Chosen::Ask(Box::new(verb)))
+            .map_err(|error| error.to_string()),
     }
 }
 

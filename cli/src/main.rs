@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let done = match chosen {
         Chosen::Serve(settings) => server::serve(&settings),
         Chosen::Print(text) => client::print(&text),
-        Chosen::Ask(verb) => client::run(verb),
+        Chosen::Ask(verb) => client::run(*verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ use tidegate_policy::{
 };
 
 use super::visit::Visit;
-use crate::edge::{Caller, Scheme};
+use crate::edge::Caller;
 use crate::exchange::body::filter_whole;
 use crate::exchange::watch::Exchange;
 use crate::worker::{Route, View, Worker};
