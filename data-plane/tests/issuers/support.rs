@@ -35,6 +35,8 @@ pub(crate) fn quick() -> Limits {
         jwks_wait: Duration::from_secs(10),
         jwks_backoff: Duration::from_millis(50),
         jwks_backoff_max: Duration::from_millis(100),
+        // what is refused here is refused by the hundred
+        auth_failures_max: 0,
         ..Limits::default()
     }
 }
