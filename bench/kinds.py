@@ -121,6 +121,33 @@ def report(seen):
     return {"pairs": seen, "passed": errors == 0}
 
 
+STEPS = 5
+
+
+def compose(api):
+    """A page made of calls to the API behind, and the same calls as one who makes them himself would send them."""
+    steps = {f"part{number}": {"service": "backend", "path": f"/json/{number}"} for number in range(STEPS)}
+    route = {"match": {"path": "/composed"}, "compose": {"steps": steps}}
+    api.call("PUT", "/v1/routes/composed?wait=all&timeout=60s", route)
+    one = b"GET /composed HTTP/1.1\r\nHost: bench\r\n\r\n"
+    own = b"\n---\n".join(f"GET /json/{number} HTTP/1.1\r\nHost: bench\r\n\r\n".encode() for number in range(STEPS))
+    return one, own
+
+
+def report_compose(seen, guard_us):
+    """What the gateway adds to the slowest of the calls."""
+    adds = [one["p99_us"] - own["p99_us"] for one, own in zip(seen["composed"], seen["by itself"])]
+    print("\n".join([
+        f"### compose: a page of {STEPS} calls, and a caller that makes the same calls to the API itself", "",
+        "| | p50 µs | p99 µs |", "|---|---|---|",
+        *(f"| {name} | {statistics.median(one['p50_us'] for one in all_):.0f} | {statistics.median(one['p99_us'] for one in all_):.0f} |"
+          for name, all_ in seen.items()),
+        "", f"p99, composed less by itself: **{statistics.median(adds):.0f} µs** ({min(adds)}–{max(adds)}, {len(adds)} pairs; guard {guard_us})", ""]),
+        flush=True)
+    errors = sum(one["errors"] for all_ in seen.values() for one in all_)
+    return {"adds_us": adds, "passed": statistics.median(adds) <= guard_us and errors == 0}
+
+
 def report_validating(quiet, busy, guard):
     """Times of another route while bodies pass, and while the same bodies are validated."""
     ratio = statistics.median(one["p99_us"] / other["p99_us"] for one, other in zip(busy, quiet))

@@ -5,6 +5,7 @@
 
 mod access;
 mod aggregation_page;
+mod authentication_page;
 mod bodies;
 mod cache;
 mod composing;
