@@ -44,6 +44,10 @@ def items(size):
     return json.dumps({"items": [ITEM] * (size // len(json.dumps(ITEM)))}).encode()
 
 
+def validated(schema, **more):
+    return {"body": {"content": [{"type": "application/json", "schema": schema}], **more}}
+
+
 def networks(count):
     return [f"10.{number >> 8 & 255}.{number & 255}.0/24" for number in range(count - 1)] + ["127.0.0.0/8"]
 
@@ -69,12 +73,13 @@ def all_kinds(key):
         Kind("key-auth and acl", [key_auth, ("acl", {"allow": {"consumers": ["bench"]}})], shown),
         Kind("rate-limit", [("rate-limit", {"limits": limits})]),
         Kind("request-transform, headers", [("request-transform", {
-            "headers": {"set": {"x-method": "${request.method}", "x-fixed": "1"}, "remove": ["user-agent"]}})]),
-        Kind("response-transform, headers", [("response-transform", {"headers": {"set": {"x-status": "${response.status}"}}})]),
+            "headers": [{"action": "set", "name": "x-method", "value": "${request.method}"}, {"action": "set", "name": "x-fixed", "value": "1"},
+                        {"action": "remove", "name": "user-agent"}]})]),
+        Kind("response-transform, headers", [("response-transform", {"headers": [{"action": "set", "name": "x-status", "value": "${response.status}"}]})]),
         Kind("response-transform, jq over 1 KiB", [("response-transform", {"body": {"jq": "{total, first: .items[0].name}"}})],
              path="/json"),
-        Kind("validate-request, 1 KiB", [("validate-request", {"body": {"schema": SCHEMA}})], body, "POST", body=items(1024)),
-        Kind("validate-response, 1 KiB", [("validate-response", {"body": {"schema": {"type": "object"}}})], path="/json"),
+        Kind("validate-request, 1 KiB", [("validate-request", validated(SCHEMA))], body, "POST", body=items(1024)),
+        Kind("validate-response, 1 KiB", [("validate-response", {"answers": [{"status": "2xx", "content": [{"type": "application/json", "schema": SCHEMA}]}]})], path="/json"),
         Kind("compression, gzip of 1 KiB", [("compression", {"min_size": "100B"})], {"Accept-Encoding": "gzip"}, path="/json"),
         Kind("security-headers", [("security-headers", {})]),
         Kind("cache, a hit", [("cache", {})]),

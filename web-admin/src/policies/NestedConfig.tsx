@@ -1,15 +1,16 @@
-// A config within a config (`x-policy-config`): of a kind that only the field beside it says, so here it is written as JSON.
+// What only its author knows the form of is written as JSON: a config within a config (`x-policy-config`), of a kind that the
+// field beside it says, and any object that may hold anything, such as a JSON Schema.
 import { Textarea } from "@mantine/core";
 import { getDefaultRegistry } from "@rjsf/core";
 import type { FieldProps } from "@rjsf/utils";
 import { useState } from "react";
-import { fieldWords, readObject } from "./schema.ts";
+import { fieldWords, isFree, readObject } from "./schema.ts";
 
 const Plain = getDefaultRegistry().fields.ObjectField as React.ComponentType<FieldProps>;
 
-/** Objects as rjsf draws them, but for configs of other kinds. */
+/** Objects as rjsf draws them, but for those whose form nobody knows. */
 export function ObjectField(props: FieldProps) {
-  return "x-policy-config" in props.schema ? <NestedConfig {...props} /> : <Plain {...props} />;
+  return isFree(props.schema) ? <NestedConfig {...props} /> : <Plain {...props} />;
 }
 
 function NestedConfig({

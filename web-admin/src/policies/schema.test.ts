@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { defaultKey, fieldWords, formSchema, readObject } from "./schema.ts";
+import { defaultKey, fieldWords, formSchema, isFree, readObject } from "./schema.ts";
 
 const field = (schema: unknown) =>
   (
@@ -84,4 +84,13 @@ test("a config of another kind keeps its mark, and is read as a JSON object", ()
   });
   expect(readObject('{ "header": "x-a" }')).toEqual({ header: "x-a" });
   for (const text of ["", "{", "[]", "3", "null"]) expect(readObject(text)).toBeUndefined();
+});
+
+test("an object that may hold anything is written as JSON, also once it holds something", () => {
+  const held = { type: { type: "string", __additional_property: true } };
+  expect(isFree({ type: "object", additionalProperties: true })).toBe(true);
+  expect(isFree({ type: "object", additionalProperties: true, properties: held })).toBe(true);
+  expect(isFree({ type: "object", additionalProperties: { type: "string" } })).toBe(false);
+  expect(isFree({ type: "object", properties: { a: { type: "string" } } })).toBe(false);
+  expect(isFree({ type: "string" })).toBe(false);
 });

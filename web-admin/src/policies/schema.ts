@@ -106,3 +106,12 @@ export function readObject(text: string): object | undefined {
     return undefined;
   }
 }
+
+/** Whether an object may hold anything. What it holds by now rjsf lists among its properties, with a mark of its own. */
+export function isFree(schema: unknown): boolean {
+  if (!isSchema(schema)) return false;
+  if ("x-policy-config" in schema) return true;
+  const known = isSchema(schema.properties) ? Object.values(schema.properties) : [];
+  const declared = known.filter((property) => !(isSchema(property) && "__additional_property" in property));
+  return schema.type === "object" && schema.additionalProperties === true && declared.length === 0;
+}
