@@ -20,9 +20,10 @@ struct Answers {
 /// Serves until the process ends.
 pub(crate) async fn serve(port: u16) -> Result<()> {
     let answers = Rc::new(Answers {
-        short: answer("text/plain", vec![b'x'; 1024]),
-        json: answer("application/json", json(1024)),
-        long: answer("text/plain", vec![b'x'; LONG]),
+        short: answer("text/plain", DATE, vec![b'x'; 1024]),
+        // without a date, so that it is as fresh as it comes
+        json: answer("application/json", "", json(1024)),
+        long: answer("text/plain", DATE, vec![b'x'; LONG]),
     });
     let listener = listen(port)?;
     loop {
@@ -65,10 +66,12 @@ fn json(size: usize) -> Vec<u8> {
     format!(r#"{{"total":7,"items":[{items}]}}"#).into_bytes()
 }
 
-fn answer(content_type: &str, body: Vec<u8>) -> Vec<u8> {
+const DATE: &str = "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
+
+fn answer(content_type: &str, date: &str, body: Vec<u8>) -> Vec<u8> {
     let size = body.len();
     let head = format!(
-        "HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nCache-Control: max-age=600\r\nContent-Type: {content_type}\r\nContent-Length: {size}\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nServer: backend\r\n{date}Cache-Control: max-age=600\r\nContent-Type: {content_type}\r\nContent-Length: {size}\r\n\r\n"
     );
     let mut answer = head.into_bytes();
     answer.extend(body);
