@@ -6,27 +6,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tidegate_model::{Kind, Sha256, TokenKind, write_token};
 
+use crate::support::page::examples;
 use crate::support::{Gateway, id, resource, route, run, service};
 
 const PAGE: &str = include_str!("../../../docs/guide/authentication.md");
-
-/// The policies of the page, each with the lines that belong to it.
-fn examples() -> Vec<(Value, Vec<&'static str>)> {
-    let mut examples: Vec<(Value, Vec<&str>)> = Vec::new();
-    let mut blocks = PAGE.split("```");
-    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
-        match block.split_once('\n') {
-            Some(("json", text)) => examples.push((serde_json::from_str(text).expect(text), Vec::new())),
-            Some(("text", text)) => {
-                let (_, lines) = examples.last_mut().expect("a policy stands before its requests");
-                lines.extend(text.lines().filter(|line| !line.is_empty()));
-            }
-            Some(("sh", _)) => {}
-            other => panic!("what is this block? {other:?}"),
-        }
-    }
-    examples
-}
 
 fn token(subject: &str) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -50,7 +33,7 @@ fn resolved(value: &mut Value) {
 #[test]
 fn the_examples_of_the_page_about_callers_hold() {
     run(async {
-        let examples = examples();
+        let examples = examples(PAGE);
         assert!(examples.len() >= 4 && examples.iter().all(|(_, lines)| !lines.is_empty()));
         let (key, other) = (write_token(TokenKind::ApiKey, &[1; 32]), write_token(TokenKind::ApiKey, &[2; 32]));
         let credential = |name: &str, consumer: &str, key: &str| {

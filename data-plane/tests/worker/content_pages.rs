@@ -5,27 +5,11 @@ use serde_json::{Value, json};
 use tidegate_model::Kind;
 
 use crate::support::client::Reply;
+use crate::support::page::examples;
 use crate::support::{Gateway, id, resource, route, run, service};
 
 const PAGES: [&str; 2] =
     [include_str!("../../../docs/guide/validation.md"), include_str!("../../../docs/guide/transformation.md")];
-
-/// The policies of a page, each with the lines that belong to it.
-fn examples(page: &'static str) -> Vec<(Value, Vec<&'static str>)> {
-    let mut examples: Vec<(Value, Vec<&str>)> = Vec::new();
-    let mut blocks = page.split("```");
-    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
-        match block.split_once('\n') {
-            Some(("json", text)) => examples.push((serde_json::from_str(text).expect(text), Vec::new())),
-            Some(("text", text)) => {
-                let (_, lines) = examples.last_mut().expect("a policy stands before its requests");
-                lines.extend(text.lines().filter(|line| !line.is_empty()));
-            }
-            other => panic!("what is this block? {other:?}"),
-        }
-    }
-    examples
-}
 
 #[test]
 fn the_examples_of_the_pages_about_content_hold() {

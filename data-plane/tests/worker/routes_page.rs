@@ -1,32 +1,16 @@
 //! The examples of `docs/guide/routes.md`: each JSON block is a route, the block of text behind it says what becomes of requests.
 
+use crate::support::page::examples;
 use crate::support::{Gateway, id, resource, run, service};
 use serde_json::{Value, json};
 use tidegate_model::Kind;
 
 const PAGE: &str = include_str!("../../../docs/guide/routes.md");
 
-/// The routes of the page, each with the lines that belong to it.
-fn examples() -> Vec<(Value, Vec<&'static str>)> {
-    let mut examples: Vec<(Value, Vec<&str>)> = Vec::new();
-    let mut blocks = PAGE.split("```");
-    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
-        match block.split_once('\n') {
-            Some(("json", text)) => examples.push((serde_json::from_str(text).expect(text), Vec::new())),
-            Some(("text", text)) => {
-                let (_, lines) = examples.last_mut().expect("a route stands before its requests");
-                lines.extend(text.lines().filter(|line| !line.is_empty()));
-            }
-            other => panic!("what is this block? {other:?}"),
-        }
-    }
-    examples
-}
-
 #[test]
 fn the_examples_of_the_page_about_routes_hold() {
     run(async {
-        let examples = examples();
+        let examples = examples(PAGE);
         assert!(examples.len() >= 6 && examples.iter().all(|(_, lines)| !lines.is_empty()));
         for (mut route, lines) in examples {
             let name = route.get("service").and_then(Value::as_str).unwrap_or("none").to_owned();

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod h2;
+pub(crate) mod page;
 pub(crate) mod upstream;
 
 use std::cell::RefCell;
