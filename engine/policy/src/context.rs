@@ -134,8 +134,11 @@ impl Kept {
 }
 
 /// What policies in shadow would have refused. Nothing is allocated until one would.
-#[derive(Debug, Clone, Default)]
-pub struct ShadowLog(OnceCell<Rc<RefCell<Vec<Shadowed>>>>);
+#[derive(Debug, Default)]
+pub struct ShadowLog(OnceCell<Told>);
+
+/// The same, for those who may note something while the request is lent to a policy.
+pub(crate) type Told = Rc<RefCell<Vec<Shadowed>>>;
 
 /// A refusal that did not take place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +153,7 @@ pub struct Shadowed {
 
 impl ShadowLog {
     /// Opens it for one that may note something later.
-    pub(crate) fn share(&self) -> Rc<RefCell<Vec<Shadowed>>> {
+    pub(crate) fn share(&self) -> Told {
         self.0.get_or_init(Rc::default).clone()
     }
 

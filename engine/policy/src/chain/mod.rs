@@ -8,8 +8,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,11 +15,11 @@ use http::StatusCode;
 use smallvec::SmallVec;
 use tidegate_model::{Id, OnError};
 
+use crate::context::Told;
 use crate::expression::{Condition, Facts};
 use crate::{
     Answer, Behaviour, Blame, BodyFilter, Built, Combination, Combinator, Combine, Decision, End, Needs, Phase, Policy,
-    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, ShadowLog,
-    Shadowed, Verdict,
+    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Shadowed, Verdict,
 };
 
 /// A policy where it is attached.
@@ -79,15 +77,9 @@ impl Link {
         }
     }
 
-    /// A refusal, unless it is only told.
-    pub(crate) fn holds(&self, outcome: Result<(), Box<Reply>>, cx: &RequestContext) -> Result<(), Box<Reply>> {
-        match outcome {
-            Err(reply) if self.shadow => {
-                cx.shadowed.note(self, &reply);
-                Ok(())
-            }
-            outcome => outcome,
-        }
+    /// Where its refusals are told, if they are only that.
+    fn told(&self, cx: &RequestContext) -> Option<Told> {
+        self.shadow.then(|| cx.shadowed.share())
     }
 
     fn decided(&self, decision: Decision) -> Result<(), Box<Reply>> {
@@ -239,19 +231,21 @@ impl ChainRun {
     /// The head passes one policy, the latest that is counted.
     async fn visit(&mut self, link: &Link, head: &mut RequestHead, cx: &mut RequestContext) -> Result<(), Box<Reply>> {
         let Some(policy) = link.hooks() else { return Ok(()) };
-        if !link.applies(head, cx)? {
+        let applies = link.applies(head, cx);
+        if !matches!(applies, Ok(true)) {
+            // it does not act, or it can't be told whether it should: no hook of it runs
             self.skipped.push((self.before_ran + self.after_ran - 1) as u32);
-            return Ok(());
+            return applies.map(drop);
         }
-        if !link.shadow {
-            return settle(link, policy.on_request(head, cx), None).await;
-        }
-        // what a limit in shadow says is not for the caller
         let (quotas, limited) = (cx.quotas.len(), cx.limited);
-        let outcome = settle(link, policy.on_request(head, cx), None).await;
-        cx.quotas.truncate(quotas);
-        cx.limited = limited;
-        link.holds(outcome, cx)
+        let told = link.told(cx);
+        let outcome = settle(link, policy.on_request(head, cx), told).await;
+        if link.shadow {
+            // what a limit in shadow says is not for the caller
+            cx.quotas.truncate(quotas);
+            cx.limited = limited;
+        }
+        outcome
     }
 
     /// What the policies that act on this request want of the bodies.
@@ -275,8 +269,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain) {
             let Some(policy) = link.hooks() else { continue };
-            let shadowed = cx.shadowed.clone();
-            settle(link, policy.on_request_body(body, head, cx), Some(&shadowed)).await?;
+            let told = link.told(cx);
+            settle(link, policy.on_request_body(body, head, cx), told).await?;
         }
         Ok(())
     }
@@ -315,8 +309,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain).rev() {
             let Some(policy) = link.hooks() else { continue };
-            let shadowed = cx.shadowed.clone();
-            settle(link, policy.on_response(head, cx), Some(&shadowed)).await?;
+            let told = link.told(cx);
+            settle(link, policy.on_response(head, cx), told).await?;
         }
         Ok(())
     }
@@ -334,8 +328,8 @@ impl ChainRun {
     ) -> Result<(), Box<Reply>> {
         for link in self.ran(chain).rev() {
             let Some(policy) = link.hooks() else { continue };
-            let shadowed = cx.shadowed.clone();
-            settle(link, policy.on_response_body(body, head, cx), Some(&shadowed)).await?;
+            let told = link.told(cx);
+            settle(link, policy.on_response_body(body, head, cx), told).await?;
         }
         Ok(())
     }
@@ -362,20 +356,20 @@ struct Signing {
     /// Gone, once one in shadow has refused.
     filter: Option<Box<dyn BodyFilter>>,
     link: Arc<Link>,
-    shadowed: Option<Rc<RefCell<Vec<Shadowed>>>>,
+    /// Where it is told, if it is only that.
+    told: Option<Told>,
 }
 
 impl Signing {
     fn of(link: &Arc<Link>, filter: Box<dyn BodyFilter>, cx: &RequestContext) -> Box<dyn BodyFilter> {
-        let shadowed = link.shadow.then(|| cx.shadowed.share());
-        Box::new(Signing { filter: Some(filter), link: link.clone(), shadowed })
+        Box::new(Signing { filter: Some(filter), link: link.clone(), told: link.told(cx) })
     }
 
     fn looked(&mut self, refused: Box<Reply>) -> Result<(), Box<Reply>> {
-        match &self.shadowed {
+        match &self.told {
             None => Err(Box::new(self.link.signed(*refused))),
-            Some(shadowed) => {
-                shadowed.borrow_mut().push(Shadowed::new(&self.link, &refused));
+            Some(told) => {
+                told.borrow_mut().push(Shadowed::new(&self.link, &refused));
                 self.filter = None;
                 Ok(())
             }
@@ -399,15 +393,15 @@ impl BodyFilter for Signing {
     }
 }
 
-/// Waits for a hook's answer. With `shadowed`, the refusal of one in shadow is noted there and does not hold.
-async fn settle(link: &Link, answer: Answer<'_>, shadowed: Option<&ShadowLog>) -> Result<(), Box<Reply>> {
+/// Waits for a hook's answer. With `told`, a refusal is noted there and does not hold.
+async fn settle(link: &Link, answer: Answer<'_>, told: Option<Told>) -> Result<(), Box<Reply>> {
     let outcome = match answer {
         Answer::Now(decision) => link.decided(decision),
         Answer::Later(asked) => link.decided(asked.await),
     };
-    match (outcome, shadowed) {
-        (Err(reply), Some(shadowed)) if link.shadow => {
-            shadowed.note(link, &reply);
+    match (outcome, told) {
+        (Err(reply), Some(told)) => {
+            told.borrow_mut().push(Shadowed::new(link, &reply));
             Ok(())
         }
         (outcome, _) => outcome,

@@ -108,3 +108,32 @@ fn one_in_shadow_does_not_stand_in_for_one_that_is_enforced() {
     let head = &mut ResponseHead { status: StatusCode::OK, headers: Default::default(), origin: Origin::Gateway };
     assert!(run.on_response(&bench.chain, head, &mut bench.cx).now_or_never().is_some_and(|r| r.is_ok()));
 }
+
+#[test]
+fn a_whole_body_that_one_in_shadow_refuses_is_told_too() {
+    let schema = json!({ "body": { "content": [{ "type": "application/json", "schema": { "required": ["id"] } }] } });
+    for (shadow, passes) in [(false, false), (true, true)] {
+        let mut bench = Bench::new("key-auth", json!({}));
+        bench.chain = chain(&[("validate-request", schema.clone(), None, shadow)]);
+        bench.head.method = http::Method::POST;
+        bench.head.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        bench.request().expect("the head is as it should be");
+        let mut body = Bytes::from_static(b"{}");
+        let looked = bench.run.on_request_body(&bench.chain, &mut body, &mut bench.head, &mut bench.cx).now_or_never();
+        assert_eq!(looked.expect("nothing waits").is_ok(), passes);
+        let expected: &[&str] = if shadow { &["validate-request-0: 400 request_invalid"] } else { &[] };
+        assert_eq!(told(&bench), expected);
+    }
+}
+
+#[test]
+fn one_that_can_not_be_told_to_act_sees_no_reply() {
+    let headers = json!({ "headers": [{ "action": "set", "name": "x-seen", "value": "1" }], "on": "all" });
+    let mut bench = Bench::new("key-auth", json!({}));
+    bench.chain = chain(&[("response-transform", headers.clone(), Some("request.headers.none > 1"), false)]);
+    assert!(bench.request().is_err());
+    assert!(bench.response(503).headers.is_empty(), "its request hook did not run");
+    bench.chain = chain(&[("response-transform", headers, None, false)]);
+    bench.request().expect("it passes");
+    assert!(bench.response(503).headers.contains_key("x-seen"));
+}
