@@ -64,25 +64,13 @@ pub trait Authenticator: Send + Sync + 'static {
     }
 }
 
-/// How several authenticators make one answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Combination {
-    /// Each must find a principal; the last one's holds. What holds when several kinds are simply attached.
-    AllOf,
-    /// The first that finds one. Credentials that do not hold are refused, not passed over.
-    AnyOf,
-    /// As [`Combination::AnyOf`], and who shows nothing goes on as anonymous.
-    Optional,
-}
-
 /// An authenticator where it is attached.
 pub type Member = (Arc<Link>, Arc<dyn Authenticator>);
 
-/// The authenticators of a route.
+/// The authenticators of a route: each that acts must find a principal, and the last one's holds. What is enough of several is
+/// said by the kind `auth`.
 #[derive(Clone)]
 pub struct Combinator {
-    /// How they combine.
-    pub combination: Combination,
     /// Each with its attachment.
     pub members: Box<[Member]>,
 }
@@ -137,8 +125,6 @@ impl Combinator {
         cx: &RequestContext,
     ) -> Result<Principal, Box<Reply>> {
         let mut principal = None;
-        let mut unsure = None;
-        let mut enforced = false;
         for (link, authenticator) in members {
             let found = match authenticator.authenticate(head, cx) {
                 AuthAnswer::Now(found) => found,
@@ -159,38 +145,25 @@ impl Combinator {
                 cx.shadowed.note(link, &refusal);
                 continue;
             }
-            enforced = true;
-            match (found, self.combination) {
-                (Authentication::Principal(found), Combination::AllOf) => principal = Some(*found),
-                (Authentication::Principal(found), _) => return Ok(*found),
-                (Authentication::NoCredentials, Combination::AllOf) => {
-                    return Err(Box::new(link.signed(self.missing())));
-                }
-                (Authentication::NoCredentials, _) => {}
-                (Authentication::Invalid(refusal), _) => {
+            match found {
+                Authentication::Principal(found) => principal = Some(*found),
+                Authentication::NoCredentials => return Err(Box::new(link.signed(self.missing()))),
+                Authentication::Invalid(refusal) => {
                     cx.ports.attempts.failed(cx.client);
                     return Err(Box::new(link.signed(self.refused(refusal))));
                 }
-                (Authentication::Refused(reply), _) => {
+                Authentication::Refused(reply) => {
                     if reply.status == StatusCode::UNAUTHORIZED {
                         cx.ports.attempts.failed(cx.client);
                     }
                     return Err(Box::new(link.signed(*reply)));
                 }
-                // one that can't decide is not a yes; another of any-of may still be
-                (Authentication::CannotDecide(error), Combination::AllOf) => {
-                    return Err(Box::new(link.cannot_decide(&error)));
-                }
-                (Authentication::CannotDecide(error), _) => unsure = Some(link.cannot_decide(&error)),
+                // one that can't decide is not a yes
+                Authentication::CannotDecide(error) => return Err(Box::new(link.cannot_decide(&error))),
             }
         }
-        match (principal, unsure, self.combination) {
-            (Some(principal), ..) => Ok(principal),
-            (None, Some(reply), _) => Err(Box::new(reply)),
-            (None, None, _) if !enforced => Ok(Principal::default()),
-            (None, None, Combination::Optional) => Ok(Principal::default()),
-            (None, None, _) => Err(Box::new(self.missing())),
-        }
+        // where none acts, nobody was asked for
+        Ok(principal.unwrap_or_default())
     }
 
     fn missing(&self) -> Reply {

@@ -51,12 +51,12 @@ pub mod transform;
 pub mod validate_request;
 pub mod validate_response;
 
-pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combination, Combinator, Member, Refusal};
+pub use authenticate::{AuthAnswer, Authentication, Authenticator, Combinator, Member, Refusal};
 pub use callers::{Attempts, NoCallers, PasswordCheck, Passwords, PasswordsBusy, ShownPassword};
 pub use captures::{Captures, Span};
 pub use chain::{Chain, ChainRun, Link, NoOverlays, Overlays};
 pub use context::{
-    CacheOutcome, ConsumerFacts, Kept, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, Seen, ShadowLog,
+    CacheOutcome, ConsumerFacts, LimitOutcome, Principal, RequestContext, RequestId, RouteFacts, Seen, ShadowLog,
     Shadowed, Subject,
 };
 pub use head::{Origin, RequestHead, ResponseHead};

@@ -18,8 +18,8 @@ use tidegate_model::{Id, OnError};
 use crate::context::Told;
 use crate::expression::{Condition, Facts};
 use crate::{
-    Answer, Behaviour, Blame, BodyFilter, Built, Combination, Combinator, Combine, Decision, End, Needs, Phase, Policy,
-    PolicyError, Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Shadowed, Verdict,
+    Answer, Behaviour, Blame, BodyFilter, Built, Combinator, Combine, Decision, End, Needs, Phase, Policy, PolicyError,
+    Principal, RefusedBy, Reply, RequestContext, RequestHead, ResponseHead, RouteFacts, Shadowed, Verdict,
 };
 
 /// A policy where it is attached.
@@ -139,8 +139,7 @@ impl Chain {
                 (Behaviour::Policy(_), _) => after.push(link),
             }
         }
-        let authentication = (!members.is_empty())
-            .then(|| Combinator { combination: Combination::AllOf, members: members.into_boxed_slice() });
+        let authentication = (!members.is_empty()).then(|| Combinator { members: members.into_boxed_slice() });
         let answers_preflights =
             before.iter().any(|link: &Arc<Link>| link.hooks().is_some_and(|policy| policy.answers_preflights()));
         Chain { before: before.into(), authentication, after: after.into(), needs, answers_preflights }

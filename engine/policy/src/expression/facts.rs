@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cel::ExecutionError;
-use cel::common::traits::{Container, Indexer};
+use cel::common::traits::{Container, Indexer, Sizer};
 use cel::common::types::{CelInt, CelList, CelNull, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use http::HeaderMap;
 use http::header::HOST;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 use tidegate_model::Id;
 
@@ -93,7 +93,7 @@ impl VariableResolver for Facts<'_> {
 
 /// A value that is looked into, not copied. A member that is absent reads as null; `has(...)` and `in` tell.
 #[derive(Clone, Copy)]
-enum Node<'a> {
+pub(super) enum Node<'a> {
     Request(&'a Facts<'a>),
     Route(&'a Facts<'a>),
     Principal(&'a Facts<'a>),
@@ -102,6 +102,8 @@ enum Node<'a> {
     Response(&'a ResponseHead),
     Headers(&'a HeaderMap),
     Query(&'a str),
+    /// Of JSON.
+    Object(&'a Map<String, Value>),
 }
 
 impl std::fmt::Debug for Node<'_> {
@@ -187,6 +189,7 @@ impl<'a> Node<'a> {
                 }
                 text(joined)
             }
+            Node::Object(members) => json::value(members.get(name)?),
             Node::Query(query) => {
                 let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
                 let (_, value) = pairs.into_iter().find(|(key, _)| decode(key, true) == name)?;
@@ -237,6 +240,10 @@ impl Val for Node<'_> {
         Some(self)
     }
 
+    fn as_sizer(&self) -> Option<&dyn Sizer> {
+        matches!(self, Node::Object(_)).then_some(self)
+    }
+
     fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
     where
         Self: 'v,
@@ -263,6 +270,13 @@ impl Container for Node<'_> {
     fn contains(&self, value: &dyn Val) -> Result<bool, ExecutionError> {
         let name = value.downcast_ref::<CelString>();
         Ok(name.is_some_and(|name| self.member(name.inner()).is_some()))
+    }
+}
+
+impl Sizer for Node<'_> {
+    fn size(&self) -> CelInt {
+        let members = if let Node::Object(members) = self { members.len() } else { 0 };
+        CelInt::from(i64::try_from(members).unwrap_or(i64::MAX))
     }
 }
 
