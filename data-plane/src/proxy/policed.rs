@@ -9,9 +9,8 @@ use http::header::CONTENT_LENGTH;
 use smallvec::SmallVec;
 use tidegate_model::{Id, Sha256};
 use tidegate_policy::{
-    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, Kept, KeyMatch, Needs,
-    NoOverlays, Notes, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, Seen,
-    ShadowLog,
+    BasicMatch, BodyFilter, BodyNeed, Captures, ChainRun, ConsumerFacts, Directory, End, KeyMatch, Needs, NoOverlays,
+    Notes, Overlays, Principal, Quotas, Reply, RequestContext, RequestHead, RequestId, ResponseHead, Seen, ShadowLog,
 };
 
 use super::visit::Visit;
@@ -51,7 +50,6 @@ impl Policed {
             limited: None,
             shadowed: ShadowLog::default(),
             kept_request: None,
-            kept: Kept::default(),
             seen,
             notes: Notes::default(),
             cached: None,
@@ -82,7 +80,6 @@ impl Policed {
             limited: None,
             shadowed: ShadowLog::default(),
             kept_request: None,
-            kept: Kept::default(),
             seen: cx.seen,
             notes: Notes::default(),
             cached: None,

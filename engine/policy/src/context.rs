@@ -1,6 +1,5 @@
 //! What is known of a request beside its head.
 
-use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
@@ -40,8 +39,6 @@ pub struct RequestContext {
     pub shadowed: ShadowLog,
     /// The head of the request, kept by a policy that asks for it when the answer comes.
     pub kept_request: Option<Rc<RequestHead>>,
-    /// What policies keep of the request for the reply.
-    pub kept: Kept,
     /// What is known of the request beside its head.
     pub seen: Seen,
     /// What policies note for their later hooks.
@@ -106,30 +103,12 @@ impl RequestContext {
             limited: None,
             shadowed: ShadowLog::default(),
             kept_request: None,
-            kept: Kept::default(),
             seen: self.seen,
             notes: Notes::default(),
             cached: None,
             instead: None,
             refresh: None,
         }
-    }
-}
-
-/// What policies keep of a request for the reply, each its own. Nothing is allocated until one does.
-#[derive(Default)]
-pub struct Kept(SmallVec<[(Id, Box<dyn Any>); 1]>);
-
-impl Kept {
-    /// A policy keeps something, in the place of what it kept before.
-    pub fn keep<T: 'static>(&mut self, policy: Id, what: T) {
-        self.0.retain(|(of, kept)| *of != policy || !kept.is::<T>());
-        self.0.push((policy, Box::new(what)));
-    }
-
-    /// What a policy kept.
-    pub fn of<T: 'static>(&self, policy: Id) -> Option<&T> {
-        self.0.iter().filter(|(of, _)| *of == policy).find_map(|(_, kept)| kept.downcast_ref())
     }
 }
 

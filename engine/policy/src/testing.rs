@@ -249,7 +249,6 @@ impl Bench {
             limited: None,
             shadowed: Default::default(),
             kept_request: None,
-            kept: Default::default(),
             seen: Default::default(),
             notes: Default::default(),
             cached: None,

@@ -39,7 +39,7 @@ impl PolicyKind for Cors {
         page: include_str!("README.md"),
     };
 
-    fn build(config: CorsConfig, attachment: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
+    fn build(config: CorsConfig, _: &Attachment<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Problems::new();
         let origins = Origins::read(&config.origins, &config.origin_patterns, &mut problems);
         let credentials = config.credentials.unwrap_or(false);
@@ -64,7 +64,6 @@ impl PolicyKind for Cors {
         };
         let names = |names: &[tidegate_model::HeaderName]| listed(names.iter().map(|name| name.as_str()));
         let rules = Rules {
-            policy: attachment.policy,
             origins,
             credentials,
             methods,

@@ -6,7 +6,6 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tidegate_model::Id;
 
 use super::origins::Origins;
 use crate::{Answer, Blame, Content, Origin, Policy, Reply, RequestContext, RequestHead, ResponseHead};
@@ -23,7 +22,6 @@ static VARY_PREFLIGHT: HeaderValue =
 const PREFIX: &str = "access-control-";
 
 pub(super) struct Rules {
-    pub(super) policy: Id,
     pub(super) origins: Origins,
     pub(super) credentials: bool,
     pub(super) methods: Option<HeaderValue>,
@@ -96,13 +94,13 @@ impl Policy for Rules {
             false => Answer::CONTINUE,
         };
         if origin.is_some() || preflight {
-            cx.kept.keep(self.policy, Asked { origin, preflight });
+            cx.notes.put(Asked { origin, preflight });
         }
         answer
     }
 
     fn on_response<'a>(&'a self, head: &'a mut ResponseHead, cx: &'a mut RequestContext) -> Answer<'a> {
-        let asked = cx.kept.of::<Asked>(self.policy);
+        let asked = cx.notes.read::<Asked>();
         if let Some(vary) = self.vary(asked.is_some_and(|asked| asked.preflight)) {
             add_vary(&mut head.headers, vary);
         }
